@@ -1,0 +1,1 @@
+"""MercuryC: hands spooled mail to a smarthost."""

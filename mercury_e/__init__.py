@@ -1,0 +1,1 @@
+"""MercuryE: looks up MX records and delivers to the destination itself."""

@@ -1,0 +1,1 @@
+"""Who is this: accounts and the checking of logins."""

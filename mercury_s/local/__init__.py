@@ -1,0 +1,1 @@
+"""Local mail: who has a mailbox, what aliases mean, and the carriers into Maildirs."""

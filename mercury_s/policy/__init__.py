@@ -1,0 +1,1 @@
+"""Pure decisions of the front door: facts in, verdict out. No I/O."""

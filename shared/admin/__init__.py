@@ -1,0 +1,1 @@
+"""The mercury command. Nobody imports it."""

@@ -1,0 +1,1 @@
+"""mercury.yaml: parsed, checked with positions, handed down as frozen values."""

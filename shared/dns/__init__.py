@@ -1,0 +1,1 @@
+"""Questions to the domain name system, and their answers as values."""

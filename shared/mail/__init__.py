@@ -1,0 +1,1 @@
+"""The nouns of mail, frozen and pure: address, reply, envelope, outcome, trace."""

@@ -1,0 +1,47 @@
+"""How one attempt ended for one recipient. A closed union: match it to the last case.
+
+`reply` is what the next hop said, or what we say in its place; reports quote it. `host` names who said it
+(`name[address]:port`), empty when it was ourselves. `detail` is for the log and the operator only, never for a peer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.mail.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The next hop has taken responsibility. `passes_dsn`: it will report success itself (RFC 3461 §5.2)."""
+
+    reply: Reply
+    host: str = ""
+    detail: str = ""
+    passes_dsn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Try again later. `maybe_delivered`: the connection was lost after the final dot (RFC 1047).
+
+    `retry_after` (seconds) is set when the carrier knows better than the back-off when to come again.
+    """
+
+    reply: Reply
+    host: str = ""
+    detail: str = ""
+    maybe_delivered: bool = False
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It will never work: report it to the sender."""
+
+    reply: Reply
+    host: str = ""
+    detail: str = ""
+
+
+Outcome = Delivered | Deferred | Failed

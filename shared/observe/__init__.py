@@ -1,0 +1,1 @@
+"""What happened: named events, to the log and to the journal."""

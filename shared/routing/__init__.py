@@ -1,0 +1,1 @@
+"""Pure: which lane and which next hop a recipient takes, and why."""

@@ -1,0 +1,30 @@
+"""A leg: the recipients of one message that go to the same place, and the next hops to try for them, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.mail.envelope import Recipient
+from shared.mail.outcome import Outcome
+from shared.routing.next_hop import NextHop
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """`destination` names what concurrency and back-off are counted by, and what the operator reads:
+    a site's relay (`relay hq`), or a domain. `reason` says why these recipients go this way."""
+
+    destination: str
+    recipients: tuple[Recipient, ...]
+    hops: tuple[NextHop, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where the unfinished recipients of an entry go. `settled` are those whose outcome needs no journey
+    (a null MX, a name that does not exist, a resolver that does not answer)."""
+
+    legs: tuple[Leg, ...]
+    settled: Mapping[Recipient, Outcome] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""What makes a daemon of the parts: start, signals, systemd, exit codes."""

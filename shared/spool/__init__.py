@@ -1,0 +1,1 @@
+"""The queue on disk: record, deposit, claim, settle, sweep, trail."""

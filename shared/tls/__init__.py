@@ -1,0 +1,1 @@
+"""TLS contexts for listeners and for outgoing connections."""

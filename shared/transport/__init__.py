@@ -1,0 +1,1 @@
+"""SMTP over Twisted: connections to next hops, and the pool that keeps them."""
