@@ -1,0 +1,99 @@
+"""An independent SMTP server as the far end: aiosmtpd, run as a process of its own.
+
+It keeps every transaction as NNNNNN.eml (the octets after dot-unstuffing, untouched) and NNNNNN.json (the envelope)
+in a folder. Local parts decide what a recipient gets: `refused…` 550 5.1.1, `later…` 450 4.2.1. Not here: anything
+of Mercury; this server must not share a fault with what it tests.
+
+    python sinks.py --folder DIR --port 2600 --address 127.0.0.21 --address 127.0.0.22 [--delay 0.05] [--no-8bit]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+
+class Keeper:
+    """Hooks of aiosmtpd: judge recipients by their local part, keep what comes."""
+
+    def __init__(self, folder: Path, delay: float) -> None:
+        self._folder = folder
+        self._delay = delay
+        self._numbers = itertools.count(len(list(folder.glob("*.json"))))
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address.startswith("refused"):
+            return "550 5.1.1 no mailbox of that name here"
+        if address.startswith("later"):
+            return "450 4.2.1 this mailbox is busy"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 fine"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self._delay:
+            await asyncio.sleep(self._delay)
+        number = next(self._numbers)
+        content = envelope.original_content
+        assert content is not None and server.transport is not None
+        (self._folder / f"{number:06}.eml").write_bytes(content)
+        facts: dict[str, Any] = {
+            "address": server.transport.get_extra_info("sockname")[0],
+            "peer": list(session.peer or ()),
+            "helo": session.host_name,
+            "sender": envelope.mail_from,
+            "options": envelope.mail_options,
+            "recipients": envelope.rcpt_tos,
+        }
+        part = self._folder / f"{number:06}.part"
+        part.write_text(json.dumps(facts))
+        os.rename(part, self._folder / f"{number:06}.json")
+        return f"250 2.0.0 kept as {number:06}"
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    keeper = Keeper(arguments.folder, arguments.delay)
+
+    def protocol() -> SMTP:
+        return SMTP(
+            keeper,
+            hostname="far.example",
+            data_size_limit=100 << 20,
+            enable_SMTPUTF8=not arguments.no_utf8,
+            decode_data=arguments.no_8bit,
+            loop=loop,
+        )
+
+    ended = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    server = await loop.create_server(protocol, arguments.address, arguments.port, reuse_address=True)
+    async with server:
+        await ended.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--address", action="append", required=True)
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--no-utf8", action="store_true")
+    parser.add_argument("--no-8bit", action="store_true")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(serve(arguments))
+
+
+if __name__ == "__main__":
+    main()
