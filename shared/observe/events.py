@@ -1,0 +1,108 @@
+"""The events of the suite: each is named once, here, with what it means and how urgent it is.
+
+A name is what operators search and alert by, so it never changes its meaning. Fields that return: `id` (queue id),
+`lane`, `client`, `sender`, `recipient`, `host`, `reply`, `reason`, `size`, `path`. How events are written: log.py.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Priority(IntEnum):
+    """As syslog and the journal number them (RFC 5424 §6.2.1)."""
+
+    ALERT = 1
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+    DEBUG = 7
+
+
+class Event(str):
+    """The name of an event; a str wherever a name is wanted."""
+
+    __slots__ = ("meaning", "priority")
+
+    meaning: str
+    priority: Priority
+
+    def __new__(cls, name: str, meaning: str, priority: Priority = Priority.INFO) -> Event:
+        event = super().__new__(cls, name)
+        event.meaning = meaning
+        event.priority = priority
+        return event
+
+
+# The life of a daemon.
+DAEMON_STARTED = Event("daemon-started", "ready: the listeners are open, the lanes are drained", Priority.NOTICE)
+DAEMON_STOPPING = Event("daemon-stopping", "asked to stop; what is in flight is finished first", Priority.NOTICE)
+DAEMON_STOPPED = Event("daemon-stopped", "ended in order", Priority.NOTICE)
+DAEMON_START_FAILED = Event("daemon-start-failed", "could not start; the reason is in the line", Priority.ERROR)
+STOP_CUT_SHORT = Event("stop-cut-short", "the grace was over before all in flight was finished", Priority.WARNING)
+CONFIG_RELOADED = Event("config-reloaded", "the new configuration is in force", Priority.NOTICE)
+CONFIG_REFUSED = Event("config-refused", "the new configuration has an error; the old one stays", Priority.ERROR)
+NO_PROGRESS = Event("no-progress", "the daemon runs but gets nothing done; the watchdog is not fed", Priority.ERROR)
+WORKER_STARTED = Event("worker-started", "a worker process is ready", Priority.NOTICE)
+WORKER_ENDED = Event("worker-ended", "a worker process ended", Priority.WARNING)
+LISTENING = Event("listening", "a listener is open", Priority.NOTICE)
+
+# Faults of ours, and what libraries complain about.
+FAULT = Event("fault", "an exception nobody expected, with its traceback", Priority.ERROR)
+LIBRARY_SAID = Event("library-said", "a library we use logged a warning or an error", Priority.WARNING)
+EVENTS_LOST = Event("events-lost", "events that could not be written, and how many", Priority.ERROR)
+
+# Sessions of MercuryS.
+SESSION_OPENED = Event("session-opened", "a client connected", Priority.DEBUG)
+SESSION_CLOSED = Event("session-closed", "a client is gone; says how and after how many messages")
+SESSION_REFUSED = Event("session-refused", "a client was turned away at the door", Priority.NOTICE)
+SESSION_TIMED_OUT = Event("session-timed-out", "a client was silent for too long", Priority.NOTICE)
+LIMIT_REACHED = Event(
+    "limit-reached", "a limit of the session was reached; the line names the setting", Priority.NOTICE
+)
+COMMAND_REFUSED = Event("command-refused", "a command was answered with an error", Priority.NOTICE)
+SENDER_REFUSED = Event("sender-refused", "MAIL was refused", Priority.NOTICE)
+RECIPIENT_REFUSED = Event("recipient-refused", "RCPT was refused", Priority.NOTICE)
+MESSAGE_REFUSED = Event("message-refused", "a message was refused after its data", Priority.NOTICE)
+MESSAGE_ACCEPTED = Event("message-accepted", "a message is durable in the spool and was answered with 250")
+TLS_STARTED = Event("tls-started", "a connection is encrypted from here on", Priority.DEBUG)
+TLS_FAILED = Event("tls-failed", "a handshake failed", Priority.NOTICE)
+LOGIN_ACCEPTED = Event("login-accepted", "a client logged in")
+LOGIN_REFUSED = Event("login-refused", "a login was wrong", Priority.NOTICE)
+
+# The spool.
+DEPOSIT_FAILED = Event("deposit-failed", "a message could not be made durable; the client keeps it", Priority.ERROR)
+ENTRY_SET_ASIDE = Event("entry-set-aside", "an entry could not be read and was moved to corrupt/", Priority.ERROR)
+ENTRY_ADOPTED = Event("entry-adopted", "entries of a dead owner went back to their lane", Priority.WARNING)
+LEFTOVER_SWEPT = Event("leftover-swept", "remains of an interrupted deposit were removed", Priority.NOTICE)
+SPOOL_TROUBLE = Event("spool-trouble", "an operation on the spool failed and will be tried again", Priority.ERROR)
+SPOOL_FULL = Event("spool-full", "too little free space; mail is refused for now", Priority.ALERT)
+SPOOL_BACK = Event("spool-back", "there is room again, or the spool can be written again", Priority.NOTICE)
+ENTRY_MOVED = Event("entry-moved", "an entry went to another lane")
+
+# Delivery, in every daemon that drains a lane.
+ATTEMPT_STARTED = Event("attempt-started", "an entry was claimed and is being delivered", Priority.DEBUG)
+RECIPIENT_DELIVERED = Event("recipient-delivered", "the next hop has taken responsibility for a recipient")
+RECIPIENT_DEFERRED = Event("recipient-deferred", "a recipient will be tried again later", Priority.NOTICE)
+RECIPIENT_FAILED = Event("recipient-failed", "a recipient will never work", Priority.NOTICE)
+RECIPIENT_MOVED = Event("recipient-moved", "a recipient goes another way from here on")
+MESSAGE_BOUNCED = Event("message-bounced", "a failure report was put into the spool", Priority.NOTICE)
+MESSAGE_DELAYED = Event("message-delayed", "the sender was told that it takes longer", Priority.NOTICE)
+MESSAGE_EXPIRED = Event("message-expired", "the lifetime is over; what is left bounces", Priority.NOTICE)
+MESSAGE_FINISHED = Event("message-finished", "no recipient is left; the entry is gone")
+BOUNCE_DISCARDED = Event("bounce-discarded", "a report could not be delivered and ends here", Priority.NOTICE)
+CARRIER_FAULT = Event("carrier-fault", "a carrier broke its promise; the leg is deferred", Priority.ERROR)
+DESTINATION_DOWN = Event("destination-down", "a destination does not answer; its mail waits", Priority.WARNING)
+DESTINATION_UP = Event("destination-up", "a destination answers again", Priority.NOTICE)
+
+# Connections outward, names, accounts.
+CONNECTION_OPENED = Event("connection-opened", "a connection to a next hop is ready", Priority.DEBUG)
+CONNECTION_CLOSED = Event("connection-closed", "a connection to a next hop ended", Priority.DEBUG)
+CONNECTION_FAILED = Event("connection-failed", "a next hop could not be reached", Priority.NOTICE)
+DNS_TROUBLE = Event("dns-trouble", "a name could not be looked up", Priority.NOTICE)
+USERS_RELOADED = Event("users-reloaded", "the list of users or aliases was read again", Priority.NOTICE)
+USERS_REFUSED = Event("users-refused", "the list of users or aliases has an error; the old one stays", Priority.ERROR)
+
+# The operator.
+OPERATOR_ACTED = Event("operator-acted", "someone changed the queue by hand; says who, what and why", Priority.NOTICE)

@@ -1,0 +1,173 @@
+"""Running a daemon: `mercury-s --config FILE` in the foreground, under systemd or in a terminal.
+
+A broken configuration ends with every error on stderr and exit 2; what keeps a daemon from starting is one line that
+says what to do, exit 1. Its life on the reactor is in life.py; worker processes are not known here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import shared
+from shared.config.load import ConfigErrors, load
+from shared.config.model import Config
+from shared.mail.reply import printable
+from shared.observe import events
+from shared.observe.faults import hook_loop, hook_process
+from shared.observe.log import log
+from shared.observe.sinks import RecordFile, TextStream
+from shared.service.life import EXIT_DONE, EXIT_TROUBLE, Daemon, Life, Signals, cancel_leftovers
+from shared.service.listen import InheritedSockets
+from shared.service.lock import InstanceLock, lock_path
+from shared.service.notify import ServiceManager
+from shared.service.trouble import StartTrouble, line_of, user_name
+
+__all__ = ["Daemon", "StartTrouble", "inherited_sockets", "run_daemon"]
+
+DEFAULT_CONFIG = "/etc/mercury/mercury.yaml"
+EXIT_CONFIG = 2
+#  The interpreter joins its threads at the end; one that is stuck on a dead disk must not keep us from ending.
+_END_SECONDS = 3.0
+
+_inherited = InheritedSockets([])
+
+
+def inherited_sockets() -> InheritedSockets:
+    """What the service manager opened for this process; for listening_sockets()."""
+    return _inherited
+
+
+def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str] | None = None) -> NoReturn:
+    """The whole of a daemon's main(). `build` is called once, with the reactor installed and the loop running."""
+    global _inherited
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload asked for too early must not end us
+    path = _parse_arguments(name, argv)
+    config = _load_or_exit(name, path)
+    os.umask(0o077)
+    _raise_descriptor_limit()
+    manager = ServiceManager.from_environment(os.environ, os.getpid())
+    lock = InstanceLock(lock_path(config.spool, name), name)
+    try:
+        _inherited = InheritedSockets.from_environment(os.environ, os.getpid())
+        lock.take()
+        text = _open_log(name, config)
+    except (StartTrouble, OSError) as trouble:
+        _complain(line_of(name, trouble))
+        sys.exit(EXIT_TROUBLE)
+    text.hold()
+    life = Life(name, log, manager, lambda: load(path), started=text.release)
+    end = _run(name, life, build, config)
+    if end is not None:
+        log.event(events.DAEMON_START_FAILED, reason=str(end))
+        text.release(is_wanted=not isinstance(end, StartTrouble | OSError))
+    log.close()
+    lock.release()
+    if end is not None:
+        _complain(line_of(name, end))
+    _end(EXIT_DONE if end is None else EXIT_TROUBLE)
+
+
+def _parse_arguments(name: str, argv: Sequence[str] | None) -> Path:
+    parser = argparse.ArgumentParser(prog=name, description="One of the three daemons of the Mercury mail suite.")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=os.environ.get("MERCURY_CONFIG") or DEFAULT_CONFIG,
+        help="the configuration (default: $MERCURY_CONFIG, else %(default)s)",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {shared.__version__}")
+    return Path(parser.parse_args(argv).config)
+
+
+def _load_or_exit(name: str, path: Path) -> Config:
+    try:
+        return load(path)
+    except ConfigErrors as errors:
+        for problem in errors.problems:
+            _complain(str(problem))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        _complain(
+            printable(f"{name}: cannot read the configuration {path}: {reason}; name another with --config FILE")
+        )
+    sys.exit(EXIT_CONFIG)
+
+
+def _raise_descriptor_limit() -> None:
+    """Every session and every delivery is a descriptor; the soft limit is for programs that use select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _open_log(name: str, config: Config) -> TextStream:
+    folder = config.state / "events"
+    try:
+        records = RecordFile(folder / f"{name}.jsonl")
+    except OSError as error:
+        raise StartTrouble(
+            f"write events in {folder}: {error.strerror}",
+            f"create it and give it to user {user_name()}, or set `state` in the configuration",
+        ) from error
+    text = TextStream.for_stderr()
+    log.open(name, text, records)
+    hook_process(log)
+    return text
+
+
+def _run(name: str, life: Life, build: Callable[[Config], Daemon], config: Config) -> BaseException | None:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    reactor = _install_reactor(loop)
+    hook_loop(log, loop)
+    signals = Signals(name, loop, life.ask)
+    ended: list[BaseException | None] = []
+
+    async def live() -> None:
+        try:
+            ended.append(await life.live(build, config))
+            await cancel_leftovers()
+        finally:
+            reactor.stop()
+
+    def begin() -> None:
+        signals.install()  # after the reactor, which sets its own when it starts
+        tasks.append(asyncio.ensure_future(live()))
+
+    tasks: list[asyncio.Task[None]] = []
+    signals.install()
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    return ended[0] if ended else StartTrouble("go on: the reactor stopped by itself", "see the event log")
+
+
+def _install_reactor(loop: asyncio.AbstractEventLoop) -> Any:
+    if "twisted.internet.reactor" in sys.modules:
+        raise RuntimeError("a reactor was installed before run_daemon; some module imports it at its top")
+    from twisted.internet import asyncioreactor
+
+    asyncioreactor.install(loop)  # type: ignore[no-untyped-call]
+    from twisted.internet import reactor
+
+    return reactor
+
+
+def _complain(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _end(code: int) -> NoReturn:
+    if threading.active_count() > 1:
+        bound = threading.Timer(_END_SECONDS, os._exit, (code,))
+        bound.daemon = True
+        bound.start()
+    sys.exit(code)

@@ -1,0 +1,185 @@
+"""The life of a daemon on the reactor: start, ready, reload, watchdog, stop. How it ends is its exit code.
+
+SIGTERM and SIGINT finish what is in flight and end with 0; a second one ends at once with 1. SIGHUP reads the
+configuration again; a bad one is refused and the old one stays. Not here: argv, and what happens before there is a
+reactor (daemon.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+from shared.config.load import ConfigErrors
+from shared.config.model import Config
+from shared.observe import events
+from shared.observe.faults import fault
+from shared.observe.log import EventLog
+from shared.service.notify import ServiceManager
+from shared.service.trouble import StartTrouble
+
+GRACE = 10.0
+#  What a daemon may take beyond its grace before it is left alone: it knows about the grace, so this is for faults.
+_AFTER_GRACE = 2.0
+_STATUS_EVERY = 5.0
+
+EXIT_DONE, EXIT_TROUBLE = 0, 1
+
+
+class Daemon(Protocol):
+    """What run_daemon runs. May also have `is_progressing() -> bool`; see Progressing."""
+
+    async def start(self) -> None:
+        """Returns when mail can be taken. Raises StartTrouble or OSError."""
+
+    async def reload(self, config: Config) -> None:
+        """Work by `config` from now on. What cannot change while running is said in an event."""
+
+    async def stop(self, grace: float) -> None:
+        """Take nothing new, finish what is in flight within `grace` seconds, let go of the rest."""
+
+    def status(self) -> str:
+        """A few words for `systemctl status`."""
+
+
+@runtime_checkable
+class Progressing(Protocol):
+    def is_progressing(self) -> bool:
+        """False when work waits and none gets done: the watchdog is not fed. Without this method it always is."""
+
+
+class Life:
+    def __init__(
+        self,
+        name: str,
+        log: EventLog,
+        manager: ServiceManager,
+        load: Callable[[], Config],
+        *,
+        started: Callable[[], object] = lambda: None,
+        grace: float = GRACE,
+    ) -> None:
+        """`load` reads the configuration again; `started` is called once, when start-up has succeeded."""
+        self._name = name
+        self._log = log
+        self._manager = manager
+        self._load = load
+        self._started = started
+        self._grace = grace
+        self._asked: asyncio.Queue[signal.Signals] = asyncio.Queue()
+
+    def ask(self, which: signal.Signals) -> None:
+        """A signal came. Called on the loop."""
+        self._asked.put_nowait(which)
+
+    async def live(self, build: Callable[[Config], Daemon], config: Config) -> BaseException | None:
+        """From build to stop. The answer is what kept the daemon from starting, or None when it ended in order."""
+        daemon: Daemon | None = None
+        try:
+            daemon = build(config)
+            await daemon.start()
+        except (Exception, asyncio.CancelledError) as error:
+            if not isinstance(error, StartTrouble | OSError):
+                fault(self._log, error, f"start of {self._name}")
+            if daemon is not None:
+                await self._stop(daemon, grace=0.0)
+            return error
+        self._started()
+        self._manager.ready(daemon.status())
+        self._log.event(events.DAEMON_STARTED, pid=os.getpid(), status=daemon.status())
+        pulse = asyncio.ensure_future(self._pulse(daemon))
+        await self._serve(daemon)
+        pulse.cancel()
+        self._manager.stopping()
+        self._log.event(events.DAEMON_STOPPING, status=daemon.status())
+        await self._stop(daemon, self._grace)
+        self._log.event(events.DAEMON_STOPPED)
+        return None
+
+    async def _serve(self, daemon: Daemon) -> None:
+        """Until someone asks for the end."""
+        while await self._asked.get() is signal.SIGHUP:
+            await self._reload(daemon)
+
+    async def _reload(self, daemon: Daemon) -> None:
+        self._manager.reloading()
+        refused = ""
+        try:
+            # In a thread: reading files and validating takes long enough to be felt by a session.
+            config = await asyncio.get_running_loop().run_in_executor(None, self._load)
+            await daemon.reload(config)
+            self._log.event(events.CONFIG_RELOADED)
+        except ConfigErrors as errors:
+            for problem in errors.problems:
+                self._log.event(events.CONFIG_REFUSED, problem=str(problem))
+            refused = str(errors.problems[0]) if errors.problems else str(errors)
+        except (StartTrouble, OSError) as error:
+            self._log.event(events.CONFIG_REFUSED, problem=str(error))
+            refused = str(error)
+        except Exception as error:
+            fault(self._log, error, f"reload of {self._name}")
+            refused = f"fault: {error}"
+        status = f"configuration refused, the old one stays: {refused}" if refused else daemon.status()
+        self._manager.ready(status)
+
+    async def _pulse(self, daemon: Daemon) -> None:
+        """Feed the watchdog and keep the status line fresh."""
+        interval = min(self._manager.watchdog / 3, _STATUS_EVERY) if self._manager.watchdog else _STATUS_EVERY
+        was_progressing = True
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                progresses = not isinstance(daemon, Progressing) or daemon.is_progressing()
+                if progresses:
+                    self._manager.alive()
+                elif was_progressing:
+                    self._log.event(events.NO_PROGRESS, status=daemon.status())
+                was_progressing = progresses
+                self._manager.status(daemon.status())
+            except Exception as error:
+                fault(self._log, error, f"status of {self._name}")
+
+    async def _stop(self, daemon: Daemon, grace: float) -> None:
+        work = asyncio.ensure_future(daemon.stop(grace))
+        done, _ = await asyncio.wait([work], timeout=grace + _AFTER_GRACE)
+        if not done:
+            work.cancel()
+            self._log.event(events.STOP_CUT_SHORT, grace=grace)
+        elif (error := work.exception()) is not None:
+            fault(self._log, error, f"stop of {self._name}")
+
+
+async def cancel_leftovers() -> None:
+    """Tasks that outlived the daemon: none may be torn down half way without having been told."""
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=1.0)
+
+
+class Signals:
+    """SIGTERM, SIGINT and SIGHUP for a Life. Plain handlers, as the loop's own would take the wake-up descriptor by
+    which the reactor learns about child processes that ended."""
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, ask: Callable[[signal.Signals], None]) -> None:
+        self._name = name
+        self._loop = loop
+        self._ask = ask
+        self._is_ending = False
+
+    def install(self) -> None:
+        for which in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(which, self._came)
+
+    def _came(self, number: int, _frame: Any) -> None:
+        which = signal.Signals(number)
+        if which is not signal.SIGHUP:
+            if self._is_ending:
+                os.write(2, f"{self._name}: asked to stop a second time; stopping at once\n".encode())
+                os._exit(EXIT_TROUBLE)
+            self._is_ending = True
+        self._loop.call_soon_threadsafe(self._ask, which)
