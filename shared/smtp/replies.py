@@ -1,0 +1,62 @@
+"""The replies of our server, each named once with its code, its enhanced code and words that help.
+
+A refusal says what was wrong and what to do about it; it never says which accounts exist beyond what RCPT must.
+"""
+
+from __future__ import annotations
+
+from shared.mail.reply import Reply
+
+#  --- it went well ---------------------------------------------------------------------------------------------
+OK = Reply(250, "2.0.0", "OK")
+SENDER_OK = Reply(250, "2.1.0", "Sender OK")
+RECIPIENT_OK = Reply(250, "2.1.5", "Recipient OK")
+RESET = Reply(250, "2.0.0", "Start again with MAIL FROM")
+GO_AHEAD = Reply(354, "", "Send the message, then a line with a single dot")
+TLS_READY = Reply(220, "2.0.0", "Ready to start TLS")
+AUTHENTICATED = Reply(235, "2.7.0", "Authenticated")
+GOODBYE = Reply(221, "2.0.0", "Goodbye")
+CANNOT_VERIFY = Reply(252, "2.1.5", "Cannot verify, but will take mail and try to deliver it")
+
+#  --- the command is wrong ----------------------------------------------------------------------------------------
+UNKNOWN_COMMAND = Reply(500, "5.5.1", "Unknown command; HELP lists what can be said")
+NOT_IMPLEMENTED = Reply(502, "5.5.1", "Not implemented; HELP lists what can be said")
+LINE_TOO_LONG = Reply(500, "5.5.2", "Line too long")
+BARE_LINE_END = Reply(500, "5.5.2", "Lines end in CR LF together, not in one of them alone")
+CONTROL_CHARACTER = Reply(500, "5.5.2", "The command holds a control character")
+NOT_UTF8 = Reply(501, "5.5.2", "The command is neither ASCII nor well-formed UTF-8")
+NO_ARGUMENT_HERE = Reply(501, "5.5.4", "This command takes no argument")
+PARAMETERS_WANT_EHLO = Reply(555, "5.5.4", "Parameters need EHLO; this session began with HELO")
+HELLO_WANTS_NAME = Reply(501, "5.5.4", "Say your name: EHLO host.example")
+BAD_CHUNK_SIZE = Reply(501, "5.5.4", "BDAT takes a decimal size and then nothing or LAST")
+AUTH_SYNTAX = Reply(501, "5.5.4", "Say AUTH and a mechanism, as in AUTH PLAIN")
+AUTH_TOO_LONG = Reply(500, "5.5.6", "The authentication line is too long")
+NOT_BASE64 = Reply(501, "5.5.2", "The authentication data is not base64")
+AUTH_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
+UTF8_WANTED = Reply(553, "5.6.7", "A non-ASCII address needs SMTPUTF8 in the MAIL command")
+
+#  --- the command comes at the wrong time -------------------------------------------------------------------------
+HELLO_FIRST = Reply(503, "5.5.1", "Say EHLO first")
+MAIL_FIRST = Reply(503, "5.5.1", "Say MAIL FROM:<sender> first")
+RCPT_FIRST = Reply(503, "5.5.1", "Say RCPT TO:<recipient> first")
+MAIL_ALREADY = Reply(503, "5.5.1", "A sender is given already; say RCPT TO:<recipient>, or RSET to start again")
+NO_RECIPIENTS = Reply(554, "5.5.1", "No recipient was accepted")
+CHUNKS_BEGUN = Reply(503, "5.5.1", "BDAT has begun; go on with BDAT, or RSET to start again")
+FINISH_FIRST = Reply(503, "5.5.1", "Finish the mail transaction first, or RSET to start again")
+TLS_ALREADY = Reply(503, "5.5.1", "TLS is active already")
+TLS_NOT_OFFERED = Reply(502, "5.5.1", "STARTTLS is not available here")
+AUTH_ALREADY = Reply(503, "5.5.1", "Authenticated already")
+AUTH_NOT_OFFERED = Reply(502, "5.5.1", "AUTH is not available here")
+AUTH_NEEDS_TLS = Reply(538, "5.7.11", "Say STARTTLS first: no password goes over an open line here")
+AUTH_MECHANISM = Reply(504, "5.5.4", "That mechanism is not offered")
+
+#  --- the message cannot be taken ---------------------------------------------------------------------------------
+TOO_LARGE = Reply(552, "5.3.4", "The message is larger than this server takes")
+BARE_LINE_END_IN_MESSAGE = Reply(554, "5.6.0", "The message has a CR or LF that is not part of a CR LF line end")
+NUL_IN_MESSAGE = Reply(554, "5.6.0", "The message holds a NUL octet")
+
+#  --- the session is over ------------------------------------------------------------------------------------------
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing")
+TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands without a message; closing")
+NOT_SMTP = Reply(421, "4.7.0", "This is a mail server and that is not SMTP; closing")
+COMMANDS_BEHIND_TLS = Reply(421, "4.7.0", "Commands were sent behind STARTTLS before its answer; closing")
