@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -104,9 +105,11 @@ def _load_or_exit(name: str, path: Path) -> Config:
 
 def _raise_descriptor_limit() -> None:
     """Every session and every delivery is a descriptor; the soft limit is for programs that use select()."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # A sandbox may forbid the call; it has then set the limit itself.
+    with contextlib.suppress(OSError, ValueError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _open_log(name: str, config: Config) -> TextStream:

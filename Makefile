@@ -1,0 +1,44 @@
+# Two commands matter: `make run` shows mail on its way through all three daemons, `make test` proves that it works.
+# Everything lands in .venv and .peers; `make clean` removes both.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CODE := shared mercury_s mercury_c mercury_e tests benchmarks
+
+.PHONY: run test lint bench proof peers clean
+.DEFAULT_GOAL := run
+
+run: $(VENV)/.ready-to-run
+	@exec $(BIN)/mercury demo $(ARGS)
+
+test: $(VENV)/.ready-to-test peers lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.ready-to-test
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+
+# Side by side with other servers on the same disk in the same run; figures, no verdict.
+bench: $(VENV)/.ready-to-test peers
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# Only what proves that acknowledged mail is never lost: processes killed at each system call.
+proof: $(VENV)/.ready-to-test peers
+	$(BIN)/python -m pytest -m proof $(ARGS)
+
+peers:
+	@tests/peers.sh
+
+$(VENV)/.ready-to-run: setup.cfg pyproject.toml
+	@PYTHON="$(PYTHON)" .ci/venv $(VENV) ""
+	@touch $@
+
+$(VENV)/.ready-to-test: setup.cfg pyproject.toml
+	@PYTHON="$(PYTHON)" .ci/venv $(VENV) "[test]"
+	@touch $@ $(VENV)/.ready-to-run
+
+clean:
+	rm -rf $(VENV) .peers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,83 @@
+#!/bin/sh
+# The programs of others that the end-to-end tests speak with. Quiet when all are there.
+#
+# curl, swaks, nsd and strace come as Debian packages. Postfix gives only smtp-source and smtp-sink: its package is
+# unpacked into .peers/postfix and never installed, as a second mail server on the machine is no one's wish.
+set -eu
+cd "$(dirname "$0")/.."
+POSTFIX=.peers/postfix
+LIBRARIES=$POSTFIX/usr/lib/postfix
+
+if [ "$(id -u)" -eq 0 ]; then as_root=""; else as_root="sudo"; fi
+
+has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
+
+missing=""
+for program in curl swaks nsd strace; do
+    has "$program" || missing="$missing $program"
+done
+# swaks does without these until a test asks for TLS or AUTH; then it fails in the middle of a dialogue.
+if has perl; then
+    perl -MNet::SSLeay -e1 2>/dev/null || missing="$missing libnet-ssleay-perl"
+    perl -MIO::Socket::SSL -e1 2>/dev/null || missing="$missing libio-socket-ssl-perl"
+    perl -MAuthen::SASL -e1 2>/dev/null || missing="$missing libauthen-sasl-perl"
+else
+    missing="$missing libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl"
+fi
+
+install() {
+    if ! has apt-get; then
+        echo "The tests need these programs, in Debian's names:$*. Install them and come again." >&2
+        exit 1
+    fi
+    if [ -n "$as_root" ] && ! has sudo; then
+        echo "The tests need packages that only root may install: apt-get install$*" >&2
+        exit 1
+    fi
+    # nsd is started by the tests alone: no service of it may come up now or at the next boot.
+    policy=/usr/sbin/policy-rc.d
+    made=""
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+        $as_root chmod 755 $policy
+        made=yes
+    fi
+    had_nsd=yes
+    has nsd || had_nsd=""
+    ok=yes
+    $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "$@" || ok=""
+    [ -z "$made" ] || $as_root rm -f $policy
+    if [ -z "$had_nsd" ] && has systemctl; then $as_root systemctl --quiet disable nsd 2>/dev/null || true; fi
+    [ -n "$ok" ] || exit 1
+}
+
+# shellcheck disable=SC2086  # a list of words
+[ -z "$missing" ] || install $missing
+
+runs() { LD_LIBRARY_PATH=$LIBRARIES ldd "$POSTFIX/usr/sbin/smtp-sink" 2>/dev/null | grep -q '=>' &&
+    ! LD_LIBRARY_PATH=$LIBRARIES ldd "$POSTFIX/usr/sbin/smtp-sink" | grep -q 'not found'; }
+
+if ! runs; then
+    if ! has apt-get || ! has dpkg-deb; then
+        echo "The tests need Postfix's smtp-source and smtp-sink; put them into $POSTFIX/usr/sbin" >&2
+        exit 1
+    fi
+    rm -rf "$POSTFIX"
+    mkdir -p "$POSTFIX"
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    chmod 755 "$folder"
+    download() { (cd "$folder" && apt-get download -q postfix >/dev/null 2>"$folder/said"); }
+    if ! download; then
+        [ -n "$as_root" ] && ! has sudo || $as_root apt-get update -q
+        download || { cat "$folder/said" >&2; exit 1; }
+    fi
+    dpkg-deb -x "$folder"/postfix_*.deb "$POSTFIX"
+    if ! runs; then
+        # Its shared libraries are in the package; those of others are among its dependencies.
+        # shellcheck disable=SC2046
+        install $(dpkg-deb -f "$folder"/postfix_*.deb Depends | tr ',' '\n' | sed 's/^ *//;s/[ (|].*//' | grep '^lib')
+        runs || { echo "smtp-sink does not find its libraries:" >&2; LD_LIBRARY_PATH=$LIBRARIES ldd "$POSTFIX/usr/sbin/smtp-sink" >&2; exit 1; }
+    fi
+fi
