@@ -1,1 +1,1 @@
-"""Questions to the domain name system, and their answers as values."""
+"""What the DNS says: mail exchangers and addresses, as values a sender can decide by."""

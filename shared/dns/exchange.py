@@ -1,0 +1,139 @@
+"""One question and the servers that may answer it: UDP, then TCP when the answer was cut, the next server on trouble.
+
+Here: who is asked, how long, and whether a reply is one. Not here: what the records mean (resolver.py), what is
+remembered (cache.py). RFC 1035 §7, RFC 5452 (replies that nobody asked for), RFC 7766 (TCP).
+
+dnspython carries the messages; its own resolver class does not fit: it takes a server that only refers us elsewhere
+for one that says "no such record", and mail would be sent back for a fault in somebody's delegation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import dns.asyncbackend
+import dns.asyncquery
+import dns.exception
+import dns.flags
+import dns.inet
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+
+from shared.dns.answers import Trouble
+from shared.dns.servers import Server, ServerList
+
+#  Seconds for each server in the first, second, … round; the last is used again until the time is over.
+_PATIENCE = (2.0, 3.0, 5.0)
+#  Datagrams larger than this are fragmented on some paths, and fragments are lost or forged (RFC 9715 §3).
+_PAYLOAD = 1232
+#  Every question has a socket of its own, and so a random source port (RFC 5452 §9.2); a message to a thousand
+#  domains must not use up the descriptors.
+_AT_ONCE = 100
+_USEFUL = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+
+
+class Exchange:
+    """Asks the servers of a list, in its order, until one knows or `timeout` seconds are over."""
+
+    def __init__(self, servers: ServerList, timeout: float) -> None:
+        self._servers = servers
+        self._timeout = timeout
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._backend = dns.asyncbackend.get_backend("asyncio")
+
+    async def ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message | Trouble:
+        """A reply with NOERROR or NXDOMAIN, from a server that may give one; else what is wrong with each.
+
+        The AD bit of the reply is cleared unless every server is on this host: on the way anyone can set it.
+        """
+        async with self._gate:
+            reply = await self._ask_in_turn(name, kind)
+        if isinstance(reply, dns.message.Message) and not all(
+            server.is_loopback for server in self._servers.current()
+        ):
+            reply.flags &= ~dns.flags.AD
+        return reply
+
+    async def _ask_in_turn(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message | Trouble:
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        faults: dict[Server, str] = {}
+        silent = list(self._servers.current())
+        turn = 0
+        while silent:
+            for server in tuple(silent):
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0:
+                    return _trouble(faults)
+                patience = min(left, _PATIENCE[min(turn, len(_PATIENCE) - 1)])
+                reply = await self._ask_one(server, name, kind, patience)
+                if isinstance(reply, dns.message.Message):
+                    return reply
+                faults[server] = reply.reason
+                if reply is _TIMED_OUT:
+                    self._servers.demote(server)
+                else:
+                    silent.remove(server)
+            turn += 1
+        return _trouble(faults)
+
+    async def _ask_one(
+        self, server: Server, name: dns.name.Name, kind: dns.rdatatype.RdataType, patience: float
+    ) -> dns.message.Message | Trouble:
+        query = dns.message.make_query(name, kind, use_edns=0, payload=_PAYLOAD)
+        query.flags |= dns.flags.AD  # RFC 6840 §5.7: tell us whether it was proved, without the signatures
+        try:
+            async with asyncio.timeout(patience):
+                try:
+                    reply = await self._udp(query, server)
+                except dns.message.Truncated:
+                    reply = await dns.asyncquery.tcp(query, server.address, port=server.port, backend=self._backend)
+        except (TimeoutError, dns.exception.Timeout):
+            return _TIMED_OUT
+        except (OSError, EOFError) as error:
+            return Trouble(error.strerror or "connection lost" if isinstance(error, OSError) else "connection lost")
+        except dns.exception.DNSException as error:
+            return Trouble(f"malformed reply ({type(error).__name__})")
+        fault = find_fault(reply)
+        return Trouble(fault) if fault else reply
+
+    async def _udp(self, query: dns.message.Message, server: Server) -> dns.message.Message:
+        # Connected, so that the kernel drops what others send, and a server that is not there is noticed at once.
+        family = dns.inet.af_for_address(server.address)
+        connection = await self._backend.make_socket(  # type: ignore[no-untyped-call]
+            family, socket.SOCK_DGRAM, destination=(server.address, server.port)
+        )
+        async with connection:
+            return await dns.asyncquery.udp(
+                query,
+                server.address,
+                port=server.port,
+                sock=connection,
+                ignore_unexpected=True,
+                ignore_errors=True,
+                raise_on_truncation=True,
+            )
+
+
+_TIMED_OUT = Trouble("timed out")
+
+
+def find_fault(reply: dns.message.Message) -> str:
+    """Why this reply answers nothing, or "" when it does."""
+    if reply.rcode() not in _USEFUL:
+        return dns.rcode.to_text(reply.rcode())
+    if reply.answer or reply.flags & (dns.flags.AA | dns.flags.RA) or has_soa(reply):
+        return ""
+    # Neither in charge of the name nor willing to look for it (a lame delegation): it does not know.
+    return "lame: it refers to other servers"
+
+
+def has_soa(reply: dns.message.Message) -> bool:
+    """Whether a zone says "not here" (RFC 2308 §2.2), rather than a server "I have no more to say"."""
+    return any(rrset.rdtype == dns.rdatatype.SOA for rrset in reply.authority)
+
+
+def _trouble(faults: dict[Server, str]) -> Trouble:
+    return Trouble("; ".join(f"name server {server}: {fault}" for server, fault in faults.items()))

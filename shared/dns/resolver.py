@@ -1,0 +1,146 @@
+"""Questions of a mail sender, asked of real name servers; answers as values, never as exceptions.
+
+Here: what is answered without asking, aliases, and the reading of records. Below: who is asked (exchange.py) and what
+is remembered (cache.py). RFC 1034 §3.6.2 (aliases), RFC 5321 §5.1 (MX).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdata
+import dns.rdatatype
+
+from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, Trouble
+from shared.dns.cache import LONGEST, Cache
+from shared.dns.exchange import Exchange, has_soa
+from shared.dns.hosts import HostsFile
+from shared.dns.names import host_name, literal_address, question_name
+from shared.dns.servers import ServerList
+
+LONGEST_CHAIN = 8  #  aliases from the name asked for to the one that has the records
+
+_Ask = Callable[[dns.name.Name, dns.rdatatype.RdataType], Awaitable[dns.message.Message | Trouble]]
+_Read = Callable[[Sequence[dns.rdata.Rdata]], tuple[Any, ...]]
+
+
+class Resolver:
+    """`servers` are IP addresses with or without a port; none means those of resolv.conf.
+
+    `timeout` is for one question, all servers and rounds together. Raises ValueError for a server it cannot read.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[str] = (),
+        timeout: float = 10.0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        hosts: HostsFile | None = None,
+        ask: _Ask | None = None,
+    ) -> None:
+        self._ask: _Ask = ask or Exchange(ServerList(servers), timeout).ask
+        self._hosts = hosts or HostsFile()
+        self._cache = Cache(clock)
+
+    async def mx(self, domain: str) -> Answer[tuple[MxRecord, ...]]:
+        """The MX records of `domain`, in the order they came. Records whose host is no host name are left out."""
+        local = self._hosts.addresses(domain)
+        if local and (literal_address(domain) or domain.lower().rstrip(".").endswith("localhost")):
+            return NoData(LONGEST)
+        answer = await self._records(domain, dns.rdatatype.MX, _read_mx)
+        # A host of the hosts file need not be in the DNS to have mail (its address is its mail exchanger).
+        return NoData(answer.ttl) if local and isinstance(answer, NoSuchName) else answer
+
+    async def addresses(self, host: str) -> Answer[tuple[str, ...]]:
+        """The IPv6 addresses of `host` and then its IPv4 addresses, each in the order they came."""
+        local = self._hosts.addresses(host)
+        if local:
+            return Found(local, LONGEST)
+        six = self._cache.known((host, dns.rdatatype.AAAA))
+        four = self._cache.known((host, dns.rdatatype.A))
+        if six is not None and four is not None:
+            return join_families(six, four)
+        return join_families(
+            *await asyncio.gather(
+                self._records(host, dns.rdatatype.AAAA, _read_addresses),
+                self._records(host, dns.rdatatype.A, _read_addresses),
+            )
+        )
+
+    def close(self) -> None:
+        """Give up the questions under way, as the daemon ends."""
+        self._cache.close()
+
+    async def _records(self, text: str, kind: dns.rdatatype.RdataType, read: _Read) -> Answer[Any]:
+        key = (text, kind)
+        known = self._cache.known(key)
+        if known is not None:
+            return known
+        name = question_name(text)
+        if name is None:
+            return NoSuchName()
+        return await self._cache.answer(key, lambda: self._follow(name, kind, read))
+
+    async def _follow(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, read: _Read) -> Answer[Any]:
+        """Ask, and ask again for the name an alias leads to when the server stopped there."""
+        ttl, authenticated, aliases = LONGEST, True, 0
+        while True:
+            reply = await self._ask(name, kind)
+            if isinstance(reply, Trouble):
+                return reply
+            try:
+                chain = cast(dns.message.QueryMessage, reply).resolve_chaining()
+            except dns.exception.DNSException as error:
+                return Trouble(f"the aliases make no sense ({type(error).__name__})")
+            aliases += len(chain.cnames)
+            if aliases > LONGEST_CHAIN:
+                return Trouble(f"more than {LONGEST_CHAIN} aliases in a row, or a loop of aliases")
+            ttl = min(ttl, float(chain.minimum_ttl))
+            authenticated = authenticated and bool(reply.flags & dns.flags.AD)
+            if reply.rcode() == dns.rcode.NXDOMAIN:
+                return NoSuchName(ttl, authenticated)
+            if chain.answer is not None:
+                return Found(read(list(chain.answer)), ttl, authenticated)
+            if not chain.cnames or has_soa(reply):
+                return NoData(ttl, authenticated)
+            name = chain.canonical_name
+
+
+def join_families(six: Answer[tuple[str, ...]], four: Answer[tuple[str, ...]]) -> Answer[tuple[str, ...]]:
+    """One answer from those for AAAA and A. Addresses of one family are enough; without any, doubt comes first."""
+    parts = (six, four)
+    found = [part for part in parts if isinstance(part, Found)]
+    if found:
+        return Found(
+            tuple(address for part in found for address in part.values),
+            min(part.ttl for part in found),
+            all(not isinstance(part, Trouble) and part.authenticated for part in parts),
+            any(part.stale for part in found),
+        )
+    if isinstance(six, Trouble):
+        return six
+    if isinstance(four, Trouble):
+        return four
+    ttl, authenticated = min(six.ttl, four.ttl), six.authenticated and four.authenticated
+    if isinstance(six, NoSuchName) and isinstance(four, NoSuchName):
+        return NoSuchName(ttl, authenticated)
+    # One family says "no such name", the other "nothing here": the name exists (RFC 8020 §2, broken servers).
+    return NoData(ttl, authenticated, any(isinstance(part, NoData) and part.stale for part in parts))
+
+
+def _read_mx(records: Sequence[dns.rdata.Rdata]) -> tuple[MxRecord, ...]:
+    named = ((int(record.preference), host_name(record.exchange)) for record in records)  # type: ignore[attr-defined]
+    return tuple(MxRecord(preference, host) for preference, host in named if host is not None)
+
+
+def _read_addresses(records: Sequence[dns.rdata.Rdata]) -> tuple[str, ...]:
+    return tuple(str(record.address) for record in records)  # type: ignore[attr-defined]
