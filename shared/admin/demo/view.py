@@ -1,0 +1,152 @@
+"""What the demonstration shows: a live table on a terminal, a line for each change anywhere else."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from shared.admin.demo.letters import CUSTOMER, OFFICE, PARTNER, STRANGER
+from shared.admin.demo.progress import Course, Progress
+from shared.admin.demo.stage import FAR, HERE, Stage
+from shared.mail.reply import printable
+
+
+class View(Protocol):
+    def show(self, progress: Progress) -> None: ...
+    def say(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class PlainView:
+    """For pipes and logs: what has changed, once, without colours."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: dict[int, str] = {}
+
+    def show(self, progress: Progress) -> None:
+        for course in progress.courses:
+            line = f"{course.number}. {title_of(course)} to {printable(course.recipient) or '?'}: {state_of(course)}"
+            if self._said.get(course.number) != line:
+                self._said[course.number] = line
+                self.say(line)
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        pass
+
+
+class LiveView:
+    """For terminals: one table that changes in place, and under it what was said."""
+
+    def __init__(self, console: Console) -> None:
+        self._notes: list[str] = []
+        self._table: RenderableType = ""
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._live.start()
+
+    def show(self, progress: Progress) -> None:
+        self._table = table_of(progress)
+        self._live.update(Group(self._table, *(Text(note) for note in self._notes)), refresh=True)
+
+    def say(self, text: str) -> None:
+        self._notes.append(text)
+        self._live.update(Group(self._table, *(Text(note) for note in self._notes)), refresh=True)
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+def choose_view(console: Console) -> View:
+    return LiveView(console) if console.is_terminal else PlainView(console)
+
+
+def title_of(course: Course) -> str:
+    if course.letter:
+        return course.letter.title
+    return "a bounce, or by hand"
+
+
+def state_of(course: Course) -> str:
+    """Where a message stands, in a few words."""
+    if course.trouble:
+        return f"WRONG: {printable(course.trouble)}"
+    if course.has_ended_well and course.letter:
+        return f"{course.letter.ending.value}, as it should be"
+    if course.answer is None:
+        return "not yet sent"
+    lane = f" in the lane {course.lane}" if course.lane else ""
+    return f"{course.queue_id}{lane}: {printable(course.last_event) or 'accepted'}"
+
+
+def table_of(progress: Progress) -> Table:
+    table = Table(title="Mercury: real mail, end to end, on this machine", title_justify="left", expand=False)
+    for name in ("", "letter", "to", "queue id", "lane", "last event", "end"):
+        table.add_column(name, no_wrap=name in ("", "queue id"))
+    for course in progress.courses:
+        style = (
+            "red" if course.trouble else "green" if course.has_ended_well else "yellow" if course.letter else "dim"
+        )
+        mark = "✗" if course.trouble else "✓" if course.has_ended_well else "…" if course.answer else " "
+        table.add_row(
+            Text(mark, style),
+            Text(title_of(course)),
+            Text(course.recipient if course.recipient.isprintable() else printable(course.recipient)),
+            Text(course.queue_id),
+            Text(course.lane),
+            Text(printable(course.last_event)),
+            Text(_end_of(course), style),
+        )
+    return table
+
+
+def _end_of(course: Course) -> str:
+    if course.trouble:
+        return printable(course.trouble)
+    if course.has_ended_well and course.letter:
+        return course.letter.ending.value
+    return ""
+
+
+def opening_words(stage: Stage) -> str:
+    ports = stage.ports
+    return (
+        f"MercuryS listens on {HERE}:{ports.smtp}. The smarthost for the world: {HERE}:{ports.smarthost}. The MX of\n"
+        f"{PARTNER} is {FAR}:{ports.mx}, says the name server on {HERE}:{ports.dns}.\nEverything is in {stage.folder}"
+    )
+
+
+def words_to_try_by_hand(stage: Stage) -> str:
+    """How to go on: what to type, and where to look."""
+    return f"""
+Try it yourself, in another terminal (addresses: anna@{OFFICE} and bert@{OFFICE} here, anyone@{CUSTOMER} by the
+smarthost, anyone@{PARTNER} end to end, {STRANGER}@{PARTNER} to see a bounce):
+
+    telnet {HERE} {stage.ports.smtp}
+    EHLO me.example
+    MAIL FROM:<anna@{OFFICE}>
+    RCPT TO:<bert@{OFFICE}>
+    DATA
+    Subject: by hand
+
+    Good morning
+    .
+    QUIT
+
+The mail, as Maildirs (mutt -f FOLDER, or cat FOLDER/new/*):
+
+    {stage.local_mail}/bert
+    {stage.local_mail}/anna
+    {stage.smarthost_mail}/{CUSTOMER}/
+    {stage.partner_mail}/{PARTNER}/
+
+The queue and its trails, with the daemons' logs and configuration beside them:
+
+    mercury --config {stage.config} queue list
+"""
