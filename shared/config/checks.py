@@ -1,0 +1,172 @@
+"""What one setting has to do with another. Each check yields problems; none raises.
+
+A check sees a configuration whose single values are right. Groups that were wrong in themselves are left out of it,
+so that one reading shows both kinds of fault; `given` is the document as it was written, to tell "left out" from
+"wrong".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from shared.config.listeners import Listener, ListenerKind, ListenerTls
+from shared.config.model import Config
+from shared.config.problem import Problem, shown
+from shared.config.scalars import did_you_mean
+from shared.config.sites import Hop, RouteSettings
+from shared.config.yaml import Settings
+from shared.routing.next_hop import Tls
+from shared.routing.site import Delivery
+
+SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+SYSTEMD_CREDENTIALS = Path("/run/credentials")
+
+
+def check(config: Config, given: Settings) -> Iterator[Problem]:
+    """Everything that is wrong between the settings."""
+    yield from _check_site(config, given)
+    yield from _check_sites(config, given)
+    yield from _check_networks(config)
+    yield from _check_listeners(config, given)
+    yield from _check_certificates(config)
+    for route in config.routes:
+        yield from _check_route(route)
+    for hop in _hops(config):
+        yield from _check_hop(hop)
+    yield from _check_retry(config)
+
+
+def _check_site(config: Config, given: Settings) -> Iterator[Problem]:
+    """`site` names one of the sites (those that are wrong in themselves are sites all the same)."""
+    sites = given.get("sites")
+    names = list(sites) if isinstance(sites, dict) else []
+    if config.site and config.site not in names:
+        said = f"there is no site {shown(config.site)} below 'sites'{did_you_mean(config.site, names)}"
+        yield config.origin.problem(said, "site")
+    if "site" not in given and len(names) > 1:
+        text = f"'site' is missing: which of the sites {', '.join(names)} is this host?"
+        yield given.origin.problem_with_name(text, "sites")
+
+
+def _check_sites(config: Config, given: Settings) -> Iterator[Problem]:
+    """A site has a plain name (it goes into spool entries and logs), and a relay site has somebody to relay to."""
+    for name, site in config.sites.items():
+        if not SITE_NAME.match(name):
+            sites: Settings = given["sites"]
+            text = f"{shown(name)} is no name for a site: use letters, digits, '.', '_' and '-'"
+            yield sites.origin.problem_with_name(text, name)
+        if site.delivery is Delivery.RELAY and not site.smarthosts:
+            yield site.origin.problem(f"site {shown(name)} relays, but names no 'smarthosts'", "delivery")
+    here = config.sites.get(config.site)
+    for route in config.routes:
+        if route.deliver is Delivery.RELAY and here is not None and not here.smarthosts:
+            yield route.origin.problem(
+                f"the route relays, but site {shown(config.site)} names no 'smarthosts'", "deliver"
+            )
+
+
+def _check_networks(config: Config) -> Iterator[Problem]:
+    """A client belongs to one site at most."""
+    taken = [(name, network) for name, site in config.sites.items() for network in site.networks]
+    for number, (name, network) in enumerate(taken):
+        for other, earlier in taken[:number]:
+            if other != name and network.version == earlier.version and network.overlaps(earlier):
+                text = f"{network} overlaps with {earlier} of site {shown(other)}: a client belongs to one site"
+                yield config.sites[name].origin.problem(text, "networks")
+
+
+def _check_listeners(config: Config, given: Settings) -> Iterator[Problem]:
+    taken: dict[tuple[str, int], Listener] = {}
+    for listener in config.receive.listeners:
+        origin = listener.origin
+        earlier = taken.setdefault((listener.address, listener.port), listener)
+        if earlier is not listener:
+            yield origin.problem(
+                f"port {listener.port} is already listened on (line {earlier.origin.mark[0]})", "port"
+            )
+        if "tls" in given and given["tls"] is not None:
+            continue
+        if listener.tls is ListenerTls.IMPLICIT:
+            yield origin.problem("implicit TLS needs a certificate: name 'certificate' and 'key' below 'tls'", "tls")
+        elif listener.kind is ListenerKind.SUBMISSION and listener.tls is ListenerTls.STARTTLS:
+            text = (
+                "submission needs TLS, as nobody logs in over plain text: name 'certificate' and 'key' below 'tls',"
+            )
+            yield origin.problem(f"{text} or say 'tls: off' for clients that relay by their network")
+
+
+def _check_certificates(config: Config) -> Iterator[Problem]:
+    for there, missing in (("certificate", "key"), ("key", "certificate")):
+        if getattr(config.tls, there) and not getattr(config.tls, missing):
+            yield config.tls.origin.problem(f"'{there}' needs its '{missing}'", there)
+
+
+def _check_route(route: RouteSettings) -> Iterator[Problem]:
+    if route.via is not None and route.deliver is not None:
+        yield route.origin.problem("'deliver' and 'via' exclude each other: 'via' relays to that host", "deliver")
+    if route.via is None and route.deliver is None:
+        yield route.origin.problem("the route says neither 'deliver' nor 'via'")
+    if route.tls is None:
+        return
+    if route.via is not None and "tls" in route.via.model_fields_set and route.via.tls is not route.tls:
+        yield route.origin.problem("'tls' stands here and below 'via', and they differ", "tls")
+    if route.deliver is Delivery.RELAY:
+        yield route.origin.problem("'tls' of a relay stands with the site's smarthost", "tls")
+    if route.deliver is Delivery.HOLD:
+        yield route.origin.problem("'tls' means nothing for mail that is held", "tls")
+
+
+def _hops(config: Config) -> Iterator[Hop]:
+    for site in config.sites.values():
+        yield from site.smarthosts
+    for route in config.routes:
+        if route.via is not None:
+            yield route.via
+
+
+def _check_hop(hop: Hop) -> Iterator[Problem]:
+    origin = hop.origin
+    if hop.tls is Tls.OFF and hop.login:
+        yield origin.problem("a login over plain text is refused: leave 'tls: off' away, or the login", "tls")
+    if hop.tls is Tls.OFF and hop.implicit:
+        yield origin.problem("'tls: off', but this port speaks TLS from the first byte", "tls")
+    if hop.login and hop.password_file is None:
+        yield origin.problem("'login' needs a 'password_file'", "login")
+    if hop.password_file is not None:
+        if not hop.login:
+            yield origin.problem("'password_file' needs a 'login'", "password_file")
+        if fault := _fault_of_secret(hop.password_file):
+            yield origin.problem(fault, "password_file")
+
+
+def _fault_of_secret(path: Path) -> str:
+    """What is wrong with a file that holds a password, or nothing. It is not opened: not every daemon may."""
+    if path.is_relative_to(SYSTEMD_CREDENTIALS):
+        return ""  # systemd shows each unit its own; the other daemons cannot look
+    where = shown(str(path))
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return f"{where} does not exist: write the password into it, with mode 0600"
+    except OSError as error:
+        return f"{where}: {error.strerror}"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{where} is no file"
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        mode = f"{stat.S_IMODE(status.st_mode):04o}"
+        return f"{where} can be used by others (mode {mode}): set mode 0600"
+    return "" if status.st_size else f"{where} is empty"
+
+
+def _check_retry(config: Config) -> Iterator[Problem]:
+    retry = config.retry
+    if retry.first > retry.longest:
+        yield retry.origin.problem("'first' is longer than 'longest'", "first")
+    if retry.first > retry.lifetime:
+        yield retry.origin.problem("'lifetime' ends before the 'first' retry", "lifetime")
+    if retry.bounce_lifetime > retry.lifetime:
+        yield retry.origin.problem("'bounce_lifetime' is longer than 'lifetime'", "bounce_lifetime")

@@ -1,0 +1,100 @@
+"""What MercuryS listens on, whom it lets in, and how much it bears (`receive:`)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from shared.config.scalars import (
+    Count,
+    Duration,
+    Flag,
+    IpAddress,
+    Network,
+    Port,
+    Size,
+    empty_is_default,
+    parse_word,
+)
+from shared.config.setting import Setting, section
+
+
+class ListenerKind(StrEnum):
+    """MX: mail from anywhere for our domains. SUBMISSION: mail from our own people, who log in (RFC 6409)."""
+
+    MX = "mx"
+    SUBMISSION = "submission"
+
+
+class ListenerTls(StrEnum):
+    """STARTTLS: offered when there is a certificate. IMPLICIT: from the first byte (RFC 8314). OFF: not offered."""
+
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+    OFF = "off"
+
+
+class RuleAction(StrEnum):
+    """ALLOW: may connect. REFUSE: turned away at the greeting. RELAY: may send to other domains too."""
+
+    ALLOW = "allow"
+    REFUSE = "refuse"
+    RELAY = "relay"
+
+
+class Listener(Setting):
+    """One port. `address` empty: all addresses. `networks` empty: anyone may connect.
+
+    Left out, `kind` follows the port: submission on 587 and 465, otherwise mx; `tls` is implicit on 465, otherwise
+    starttls.
+    """
+
+    port: Port
+    address: IpAddress = ""
+    kind: Annotated[ListenerKind, BeforeValidator(parse_word(ListenerKind))] = ListenerKind.MX
+    tls: Annotated[ListenerTls, BeforeValidator(parse_word(ListenerTls))] = ListenerTls.STARTTLS
+    networks: tuple[Network, ...] = Field(default=(), min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_the_port(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        port = data.get("port")
+        follow: dict[str, str] = {}
+        if port in (465, 587):
+            follow["kind"] = "submission"
+        if port == 465:
+            follow["tls"] = "implicit"
+        return {**follow, **data}
+
+
+class ConnectionRule(Setting):
+    """What a client of these networks may do; the first rule that names its address counts.
+
+    `exempt`: the limits per client do not apply. `source` is where the rule stands, `file:line`.
+    """
+
+    networks: tuple[Network, ...] = Field(min_length=1)
+    action: Annotated[RuleAction, BeforeValidator(parse_word(RuleAction))]
+    exempt: Flag = False
+
+
+class Limits(Setting):
+    """How much MercuryS bears, per worker for `sessions` and per session for the others."""
+
+    sessions: Count = 1000
+    sessions_per_client: Count = 50
+    recipients: Count = 1000
+    errors: Count = 20
+    idle: Duration = 300.0
+
+
+class Receive(Setting):
+    listeners: tuple[Listener, ...] = (Listener(port=25),)
+    max_message_size: Size = 50 * 1024 * 1024
+    workers: Count = 1
+    rules: tuple[ConnectionRule, ...] = ()
+    limits: Annotated[Limits, BeforeValidator(empty_is_default)] = section()

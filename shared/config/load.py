@@ -1,0 +1,102 @@
+"""mercury.yaml → Config, or every fault in it at once with its place."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared.config.checks import check
+from shared.config.model import Config
+from shared.config.problem import ConfigErrors, Problem
+from shared.config.scalars import parse_hostname
+from shared.config.words import Path as Place
+from shared.config.words import path_of, problems_of
+from shared.config.yaml import Items, Settings, read_yaml
+
+DEFAULT_PATH = Path("/etc/mercury/mercury.yaml")
+
+
+def hostname_of_this_host() -> str:
+    """What this host calls itself, in full if it knows."""
+    name = socket.gethostname()
+    try:
+        return parse_hostname(name if "." in name else socket.getfqdn(name))
+    except ValueError:
+        return "localhost"
+
+
+def load(path: Path, hostname: Callable[[], str] = hostname_of_this_host) -> Config:
+    """The configuration in the file at `path`. Raises ConfigErrors."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigErrors([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")])
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
+        raise ConfigErrors([Problem(str(path), line, column, "the file is not UTF-8")])
+    return parse(text, path, hostname)
+
+
+def parse(text: str, path: Path, hostname: Callable[[], str] = hostname_of_this_host) -> Config:
+    """The configuration in `text`, which stood in the file at `path`. Raises ConfigErrors."""
+    document, problems = read_yaml(text, str(path))
+    if "hostname" not in document:
+        document["hostname"] = hostname()
+    context = {"folder": os.path.dirname(os.path.abspath(path))}
+    config: Config | None
+    try:
+        config = Config.model_validate(document, context=context)
+    except ValidationError as error:
+        problems += problems_of(error, document)
+        config = _what_is_right(document, {_group_of(path_of(details)) for details in error.errors()}, context)
+    if config is not None:
+        config = _complete(config)
+        problems += check(config, document)
+    if problems or config is None:
+        raise ConfigErrors(problems)
+    return config
+
+
+def _complete(config: Config) -> Config:
+    """The defaults that follow from other settings."""
+    changes: dict[str, Any] = {}
+    if "domains" not in config.local.model_fields_set:
+        changes["local"] = config.local.model_copy(update={"domains": (config.hostname,)})
+    if not config.site and len(config.sites) == 1:
+        changes["site"] = next(iter(config.sites))
+    return config.model_copy(update=changes) if changes else config
+
+
+def _what_is_right(document: Settings, wrong: set[Place], context: dict[str, str]) -> Config | None:
+    """The configuration without the groups that are wrong in themselves, for the checks between settings."""
+    try:
+        return Config.model_validate({"hostname": "localhost", **_without(document, wrong)}, context=context)
+    except ValidationError:
+        return None
+
+
+def _group_of(path: Place) -> Place:
+    """What to leave out when the value at `path` is wrong: a listener, a rule, a site, a route, else a setting."""
+    if path[:1] == ("sites",):
+        return path[:2]
+    for number, part in enumerate(path):
+        if isinstance(part, int):
+            return path[: number + 1]
+    return path[:1] if path[:1] == ("tls",) else path[:2]
+
+
+def _without(node: Any, wrong: set[Place], path: Place = ()) -> Any:
+    if isinstance(node, Settings):
+        kept = {key: _without(value, wrong, (*path, key)) for key, value in node.items() if (*path, key) not in wrong}
+        return Settings(kept, node.origin)
+    if isinstance(node, Items):
+        numbers = [number for number in range(len(node)) if (*path, number) not in wrong]
+        items = [_without(node[number], wrong, (*path, number)) for number in numbers]
+        return Items(items, [node.marks[number] for number in numbers])
+    return node

@@ -1,0 +1,39 @@
+"""The configuration as a whole. Attribute names are the names in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from shared.config.listeners import Receive
+from shared.config.local import Certificates, Local
+from shared.config.scalars import File, Hostname, Text, empty_is_default
+from shared.config.sending import Direct, Dns, Retry
+from shared.config.setting import Setting, section
+from shared.config.sites import RouteSettings, SiteSettings
+
+NOT_YET = {
+    "metrics": "'metrics' is not available in this version",
+    "web": "'web' is not available in this version",
+}
+"""Names that are reserved; they are refused, as a setting that nobody acts upon is a lie."""
+
+
+class Config(Setting):
+    """Frozen. `site` left out: the only site there is. `hostname` left out: what the host calls itself."""
+
+    hostname: Hostname
+    site: Text = ""
+    spool: File = Path("/var/spool/mercury")
+    state: File = Path("/var/lib/mercury")
+    run: File = Path("/run/mercury")
+    local: Annotated[Local, BeforeValidator(empty_is_default)] = section()
+    tls: Annotated[Certificates, BeforeValidator(empty_is_default)] = section()
+    receive: Annotated[Receive, BeforeValidator(empty_is_default)] = section()
+    sites: Annotated[dict[str, SiteSettings], BeforeValidator(empty_is_default)] = section()
+    routes: tuple[RouteSettings, ...] = ()
+    retry: Annotated[Retry, BeforeValidator(empty_is_default)] = section()
+    dns: Annotated[Dns, BeforeValidator(empty_is_default)] = section()
+    direct: Annotated[Direct, BeforeValidator(empty_is_default)] = section()

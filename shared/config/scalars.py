@@ -1,0 +1,221 @@
+"""The words of the configuration: sizes, durations, networks, domains, hosts, paths, choices.
+
+Each `parse_*` takes what YAML gave (text or number) and raises ValueError with a sentence for the operator. The types
+below them are what the models use.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, ValidationInfo
+
+from shared.config.problem import shown
+from shared.mail.address import AddressError, parse_domain, to_ascii
+from shared.routing.table import parse_pattern
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+Word = TypeVar("Word", bound=StrEnum)
+
+_SIZE = re.compile(r"([0-9]+)\s*([KMGT]?)(?:i?B)?\Z", re.IGNORECASE)
+_SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|[smhdw]))+\Z")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = 10 * 366 * 86400  # seconds; more is a slip of the pen
+
+
+def parse_size(value: object) -> int:
+    """Octets: 52428800, 512K, 50M, 2G (each step is 1024)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value > 0:
+            return value
+    elif isinstance(value, str) and (found := _SIZE.match(value)) and len(found[1]) <= 15 and int(found[1]):
+        return int(found[1]) << _SHIFT[found[2].upper()]
+    raise ValueError(f"{shown(value)} is no size: write octets, or a number with K, M or G, like 50M")
+
+
+def parse_duration(value: object) -> float:
+    """Seconds: 90, 90s, 5m, 1h30m, 5d."""
+    if isinstance(value, str) and _DURATION.match(value):
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(value))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value)
+    else:
+        raise ValueError(f"{shown(value)} is no duration: write a number with s, m, h, d or w, like 5m or 1h30m")
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError(f"{shown(value)} is not between nothing and ten years")
+    return seconds
+
+
+def parse_text(value: object) -> str:
+    """Text of one line. What YAML took for a number must be quoted, as its digits may not be what was written."""
+    if isinstance(value, (bool, int, float)):
+        raise ValueError(f"expects text; put it in quotes: '{value}'")
+    if not isinstance(value, str):
+        raise ValueError("expects text")
+    if not value or not value.isprintable():
+        raise ValueError("is empty" if not value else f"{shown(value)} holds characters that cannot be printed")
+    return value
+
+
+def parse_network(value: object) -> IpNetwork:
+    """192.168.1.0/24, 2001:db8::/32, or one address."""
+    text = parse_text(value)
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        pass
+    try:
+        loose = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is no IP network, like 192.168.1.0/24 or 2001:db8::/32")
+    raise ValueError(f"{shown(text)} has host bits set; did you mean {loose}?")
+
+
+def parse_name(value: object) -> str:
+    """A domain in A-labels and lower case, or an address literal."""
+    text = parse_text(value)
+    try:
+        return to_ascii(parse_domain(text))
+    except AddressError as error:
+        raise ValueError(f"{shown(text)}: {error}")
+
+
+def parse_hostname(value: object) -> str:
+    """A host's name, which is no IP address: it stands in greetings and in Received."""
+    name = parse_name(value)
+    if name.startswith("[") or is_ip(name):
+        raise ValueError(f"{shown(name)} is an address; a name is wanted, like mail.example.org")
+    return name
+
+
+def parse_host(value: object) -> str:
+    """A name or an IP address to connect to, without a port."""
+    text = parse_text(value)
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if is_ip(bare):
+        return str(ipaddress.ip_address(bare))
+    if ":" in text:
+        raise ValueError(f"{shown(text)}: the host stands without its port; write the port as 'port:'")
+    if re.fullmatch(r"[0-9.]+", text):
+        raise ValueError(f"{shown(text)} is no IP address")
+    return parse_name(text)
+
+
+def parse_ip(value: object) -> str:
+    text = parse_text(value)
+    if not is_ip(text):
+        raise ValueError(f"{shown(text)} is no IP address")
+    return str(ipaddress.ip_address(text))
+
+
+def parse_server(value: object) -> str:
+    """`address` or `address:port` of a name server; always with its port (53 by default) in the end."""
+    text = parse_text(value)
+    host, port = text, "53"
+    if found := re.fullmatch(r"\[(.+)\](?::([0-9]{1,5}))?|([^:]+):([0-9]{1,5})", text):
+        host, port = found[1] or found[3], found[2] or found[4] or "53"
+    if not is_ip(host) or not 1 <= int(port) <= 65535:
+        raise ValueError(f"{shown(text)} is no IP address with or without a port, like 127.0.0.1:53 or [::1]:53")
+    address = ipaddress.ip_address(host)
+    return f"[{address}]:{int(port)}" if address.version == 6 else f"{address}:{int(port)}"
+
+
+def parse_route_pattern(value: object) -> str:
+    text = parse_text(value)
+    try:
+        return parse_pattern(text)
+    except AddressError as error:
+        raise ValueError(f"{shown(text)}: {error}; write a domain, '*.domain', 'user@domain' or '*'")
+
+
+def parse_path(value: object, info: ValidationInfo) -> Path:
+    """A path; a relative one counts from the folder of the file (the context's `folder`)."""
+    if isinstance(value, Path):
+        value = str(value)
+    text = parse_text(value)
+    folder = (info.context or {}).get("folder", "")
+    return Path(os.path.normpath(os.path.join(folder, text)))
+
+
+def is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
+def parse_port(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535:
+        return value
+    raise ValueError(f"{shown(value)} is no port: write a number from 1 to 65535")
+
+
+def parse_count(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000_000:
+        return value
+    raise ValueError(f"{shown(value)} is no number from 1 to 10000000")
+
+
+def parse_factor(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= 100:
+        return float(value)
+    raise ValueError(f"{shown(value)} is no number from 1 to 100")
+
+
+def parse_flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"{shown(value)}: say true or false")
+
+
+def parse_word(words: type[Word], elsewhere: dict[str, str] | None = None) -> Callable[[object], Word]:
+    """One of the words; `elsewhere` answers those that people may expect and that we do not have."""
+
+    def parse(value: object) -> Word:
+        choices = [str(word) for word in words]
+        if isinstance(value, str) and value in choices:
+            return words(value)
+        if isinstance(value, str) and elsewhere and value in elsewhere:
+            raise ValueError(elsewhere[value])
+        said = f"say {', '.join(choices[:-1])} or {choices[-1]}"
+        raise ValueError(f"{shown(value)} is not possible here: {said}{did_you_mean(value, choices)}")
+
+    return parse
+
+
+def did_you_mean(value: object, choices: list[str]) -> str:
+    import difflib  # only when something is wrong
+
+    close = difflib.get_close_matches(str(value).lower(), choices, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+Size = Annotated[int, BeforeValidator(parse_size)]
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Text = Annotated[str, BeforeValidator(parse_text)]
+Network = Annotated[IpNetwork, BeforeValidator(parse_network)]
+Name = Annotated[str, BeforeValidator(parse_name)]
+Hostname = Annotated[str, BeforeValidator(parse_hostname)]
+Host = Annotated[str, BeforeValidator(parse_host)]
+IpAddress = Annotated[str, BeforeValidator(parse_ip)]
+Server = Annotated[str, BeforeValidator(parse_server)]
+Pattern = Annotated[str, BeforeValidator(parse_route_pattern)]
+File = Annotated[Path, BeforeValidator(parse_path)]
+Port = Annotated[int, BeforeValidator(parse_port)]
+Count = Annotated[int, BeforeValidator(parse_count)]
+Factor = Annotated[float, BeforeValidator(parse_factor)]
+Flag = Annotated[bool, BeforeValidator(parse_flag)]
+
+
+def empty_is_default(value: Any) -> Any:
+    """A heading with nothing below it (`limits:`, all its lines commented out) has its defaults."""
+    return {} if value is None else value

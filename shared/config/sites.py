@@ -1,0 +1,73 @@
+"""Sites, their smarthosts, and the exceptions by recipient (`sites:` and `routes:`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from shared.config.scalars import File, Flag, Host, Network, Pattern, Port, Text, parse_word
+from shared.config.setting import Setting
+from shared.routing.next_hop import Tls
+from shared.routing.site import Delivery
+
+TlsDemand = Annotated[
+    Tls,
+    BeforeValidator(
+        parse_word(Tls, {"implicit": "'implicit' is not said here: write 'implicit: true' beside 'tls: verify'"})
+    ),
+]
+DeliveryWord = Annotated[
+    Delivery,
+    BeforeValidator(
+        parse_word(Delivery, {"auto": "'auto' is not available in this version: say relay, direct or hold"})
+    ),
+]
+IMPLICIT_TLS_PORT = 465  # RFC 8314
+
+
+class Hop(Setting):
+    """A server that takes mail from us. `implicit`: TLS from the first byte; left out, true on port 465."""
+
+    host: Host
+    port: Port
+    tls: TlsDemand
+    implicit: Flag = False
+    login: Text = ""
+    password_file: File | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_the_port(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("port") == IMPLICIT_TLS_PORT:
+            return {"implicit": True, **data}
+        return data
+
+
+class Smarthost(Hop):
+    """A hop of a site: submission with a verified certificate unless said otherwise."""
+
+    port: Port = 587
+    tls: TlsDemand = Tls.VERIFY
+
+
+class Via(Hop):
+    """A hop of a route, most often a server inside: port 25, TLS where it is offered."""
+
+    port: Port = 25
+    tls: TlsDemand = Tls.OPPORTUNISTIC
+
+
+class SiteSettings(Setting):
+    networks: tuple[Network, ...] = ()
+    delivery: DeliveryWord
+    smarthosts: tuple[Smarthost, ...] = ()
+
+
+class RouteSettings(Setting):
+    """An exception: recipients that match `to` go as `deliver` says, or `via` a hop."""
+
+    to: tuple[Pattern, ...] = Field(min_length=1)
+    deliver: DeliveryWord | None = None
+    via: Via | None = None
+    tls: TlsDemand | None = None
