@@ -1,0 +1,77 @@
+"""What a client's conversation is asked for at its beginning, and what it reports (client.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from shared.mail.envelope import Recipient
+from shared.mail.outcome import Outcome
+from shared.mail.reply import Reply
+from shared.smtp.client_login import Login
+from shared.smtp.ehlo import Extensions
+from shared.smtp.judge import End
+
+
+class StartTls(Enum):
+    """Whether STARTTLS is said: never, when it is offered, or as a condition of everything else."""
+
+    NEVER = "never"
+    IF_OFFERED = "if offered"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What must be established before mail is handed over.
+
+    `is_secure`: TLS runs from the first byte (port 465), and `secured()` is called before anything is received.
+    `login_in_clear` allows a password without TLS; nothing sets it by itself.
+    """
+
+    helo: str
+    starttls: StartTls = StartTls.IF_OFFERED
+    is_secure: bool = False
+    login: Login | None = None
+    login_in_clear: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.helo.isascii() and self.helo.isprintable()) or not self.helo or " " in self.helo:
+            raise ValueError(f"{self.helo!r} cannot be said in EHLO")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsWanted:
+    """The server is ready: start the handshake now, then call `secured()`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Messages may be sent."""
+
+    extensions: Extensions
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A message is through: an outcome for each of its recipients.
+
+    `is_untouched`: the server had closed the conversation before it heard of this message, so it may be sent again
+    at once over another connection.
+    """
+
+    outcomes: Mapping[Recipient, Outcome]
+    is_untouched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The conversation is over; close the connection. `reply` is what the server said last, if that is why."""
+
+    end: End
+    reply: Reply | None = None
+    detail: str = ""
+
+
+Event = TlsWanted | Opened | Finished | Ended

@@ -1,0 +1,114 @@
+"""What a server's reply means for a recipient: the table of RFC 5321 §4.2.1 and its exceptions.
+
+The rule is two words: 4xx comes again, 5xx is returned. The exceptions serve one purpose: that a mistake in our
+configuration, or a server that is out of order, never turns into returned mail. How the connection ended matters the
+same way: an end is never a refusal of the message.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
+from shared.mail.reply import Reply
+
+
+class Step(StrEnum):
+    """What the server owes an answer to."""
+
+    GREETING = "greeting"
+    EHLO = "EHLO"
+    HELO = "HELO"
+    STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
+    RSET = "RSET"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    CHUNK = "BDAT"
+    BODY = "end of data"
+    QUIT = "QUIT"
+
+
+class End(StrEnum):
+    """Why a conversation is over. The value is for people."""
+
+    GOODBYE = "we said goodbye"
+    UNREACHABLE = "no connection"
+    REFUSED = "refused to talk to us"
+    CLOSING = "closed the conversation"
+    NO_TLS = "does not offer the TLS that is demanded"
+    TLS = "TLS failed"
+    LOGIN = "refused the login"
+    LOOP = "is this host itself"
+    BREACH = "does not speak SMTP as it should"
+    LOST = "lost the connection"
+    SILENT = "did not answer in time"
+    UNREADABLE = "the message cannot be read here"
+
+
+#  What we say in the server's place when a conversation ends. RFC 3463 §3.5, §3.8 name the conditions.
+_REPLIES = {
+    End.GOODBYE: (451, "4.4.2"),
+    End.UNREACHABLE: (451, "4.4.1"),
+    End.REFUSED: (451, "4.3.2"),
+    End.CLOSING: (421, "4.4.2"),
+    End.NO_TLS: (454, "4.7.4"),
+    End.TLS: (454, "4.7.5"),
+    End.LOGIN: (454, "4.7.8"),
+    End.LOOP: (451, "4.4.6"),
+    End.BREACH: (451, "4.5.0"),
+    End.LOST: (451, "4.4.2"),
+    End.SILENT: (451, "4.4.2"),
+    End.UNREADABLE: (451, "4.3.0"),
+}
+
+#  530 (login needed), 534, 535 and 538 (login not good enough) speak of us, not of the recipient (RFC 4954 §6).
+_LOGIN_CODES = frozenset({530, 534, 535, 538})
+#  A server that does not know the commands it has just agreed to is out of order; it says nothing about the mail.
+_SEQUENCE_CODES = frozenset({500, 502, 503})
+#  RFC 1870 §6.1, RFC 3463 §3.4: the message is too large for this recipient or this server, and will stay so.
+_TOO_LARGE = frozenset({"5.3.4", "5.2.3"})
+
+
+def judge_reply(step: Step, reply: Reply, host: str, passes_dsn: bool = False) -> Outcome:
+    """The outcome for a recipient whose last word is `reply`, given to `step`."""
+    if reply.is_positive:
+        return Delivered(reply, host, passes_dsn=passes_dsn)
+    if reply.is_transient:
+        return Deferred(reply, host)
+    excuse = _excuse(step, reply)
+    if excuse is None:
+        return Failed(reply, host)
+    softened, reason = excuse
+    return Deferred(softened, host, reason)
+
+
+def judge_end(end: End, reply: Reply | None, detail: str, host: str, maybe_delivered: bool = False) -> Deferred:
+    """The outcome for recipients that had no answer when the conversation ended."""
+    if reply is not None and reply.is_transient:
+        return Deferred(reply, host, detail, maybe_delivered)
+    code, enhanced = _REPLIES[end]
+    #  A 5xx at this stage is about the connection; it is quoted, and not taken for a word about the mail.
+    said = f": {reply}" if reply is not None else ""
+    who = f"{host} " if host and end is not End.UNREADABLE else ""
+    about = f" ({detail})" if detail and not said else ""
+    return Deferred(Reply(code, enhanced, f"{who}{end.value}{about}{said}"), host, detail, maybe_delivered)
+
+
+def _excuse(step: Step, reply: Reply) -> tuple[Reply, str] | None:
+    """What a 5xx is taken for, and why; None when it is taken at its word."""
+    if reply.code in _LOGIN_CODES:
+        return _softened(reply), "the server wants another login: for the operator to settle, not for the sender"
+    if reply.code in _SEQUENCE_CODES and step is not Step.RCPT:
+        return _softened(reply), f"the server does not follow the protocol at {step}"
+    if reply.enhanced == "5.2.2" or "quota" in reply.text.lower():
+        return Reply(452, "4.2.2", reply.text), "the mailbox is full, and mailboxes get emptied"
+    if reply.code == 552 and step is Step.RCPT and reply.enhanced not in _TOO_LARGE:
+        return Reply(452, "4.5.3", reply.text), "552 to RCPT means too many recipients (RFC 5321 section 4.5.3.1.10)"
+    return None
+
+
+def _softened(reply: Reply) -> Reply:
+    """The same words as a 4xx."""
+    return Reply(reply.code - 100, "4" + reply.enhanced[1:] if reply.enhanced else "", reply.text)
