@@ -1,0 +1,142 @@
+"""One mail transaction on its way into the spool: sender, recipients, then the message, then the deposit.
+
+Here it gets its queue id, its trace field, its lanes. Whether it is welcome was decided before (policy); what the
+peer is told is said after (session.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+
+from shared.spool.deposit import Draft, Letter
+
+from mercury_s.door import Door
+from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, submission_fields
+from mercury_s.policy.transaction import decide_message
+from mercury_s.policy.verdict import Refuse
+from shared.mail.address import Address
+from shared.mail.envelope import Envelope, Recipient
+from shared.mail.trace import Arrival, render_received
+from shared.routing.decide import split_by_lane
+from shared.smtp.events import RecipientGiven, SenderGiven
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message comes from, for its envelope and its trace. `protocol` is a keyword of RFC 3848."""
+
+    helo: str
+    address: str
+    protocol: str
+    site: str
+    login: str = ""
+    tls: str = ""
+
+
+class Acceptance:
+    """`begin` once the recipients are known; then `write` pieces, and `commit` or `abandon`."""
+
+    def __init__(self, door: Door, sender: SenderGiven, is_submission: bool) -> None:
+        self.sender = sender
+        self.recipients: list[Recipient] = []
+        self.id = ""
+        self.refusal: Refuse | None = None
+        self._door = door
+        self._is_submission = is_submission
+        self._known: set[Address] = set()
+        self._gate = HeaderGate()
+        self._draft: Draft | None = None
+        self._received = b""
+
+    def add(self, given: RecipientGiven, address: Address) -> None:
+        """One more recipient. Named twice, it still gets the message once."""
+        if address not in self._known:
+            self._known.add(address)
+            self.recipients.append(Recipient(address, given.notify, given.original))
+
+    def begin(self, origin: Origin) -> None:
+        door, sender = self._door, self.sender
+        now = door.clock()
+        self.id = door.depositor.next_id()
+        envelope = Envelope(
+            self.id,
+            sender.sender,
+            tuple(self.recipients),
+            now,
+            site=origin.site,
+            body=sender.body,
+            smtputf8=sender.smtputf8,
+            ret=sender.ret,
+            envid=sender.envid,
+            login=origin.login,
+            client=f"{origin.address} {origin.helo}",
+        )
+        lanes = split_by_lane(door.table, envelope)
+        if len(lanes) == 1:
+            letters = [Letter(lane, envelope) for lane in lanes]
+        else:
+            letters = [Letter(lane, replace(envelope, recipients=some)) for lane, some in lanes.items()]
+        self._draft = door.depositor.draft(letters)
+        arrival = Arrival(origin.helo, origin.address, origin.protocol, door.hostname, self.id, now, origin.tls)
+        self._received = render_received(arrival, self.recipients[0].address if len(self.recipients) == 1 else None)
+
+    def write(self, content: bytes) -> None:
+        """The next piece. Once the message is refused the rest of it is dropped."""
+        was_open = self._gate.is_open
+        self._put(self._gate.feed(content), was_open)
+
+    def commit(self, done: Callable[[OSError | None], None]) -> Refuse | None:
+        """Make it durable, then call `done`; or the reason why the message is not welcome."""
+        was_open = self._gate.is_open
+        self._put(self._gate.finish(), was_open)
+        if self.refusal is not None:
+            self.abandon()
+            return self.refusal
+        assert self._draft is not None
+        self._draft.commit(done)
+        return None
+
+    def abandon(self) -> None:
+        if self._draft is not None:
+            self._draft.abandon()
+            self._draft = None
+
+    @property
+    def size(self) -> int:
+        return self._draft.size if self._draft is not None else 0
+
+    def backlog(self) -> int:
+        return self._draft.backlog() if self._draft is not None else 0
+
+    def on_drained(self, callback: Callable[[], None]) -> None:
+        assert self._draft is not None
+        self._draft.on_drained(callback)
+
+    def _put(self, content: bytes, was_open: bool) -> None:
+        if self.refusal is not None or self._draft is None:
+            return
+        if not was_open and self._gate.is_open:
+            self._judge_header(self._gate.header)
+            if self.refusal is not None:
+                return
+            self._draft.write(self._opening())
+        if content:
+            self._draft.write(content)
+
+    def _judge_header(self, header: bytes) -> None:
+        if self._gate.is_too_long:
+            self.refusal = Refuse(HEADER_TOO_LONG, "the header is longer than this server takes")
+            return
+        verdict = decide_message(count_hops(header))
+        if isinstance(verdict, Refuse):
+            self.refusal = verdict
+
+    def _opening(self) -> bytes:
+        """What stands before the message: our trace, and what a submission lacks."""
+        if not self._is_submission:
+            return self._received
+        date = formatdate(self._door.clock(), localtime=True)
+        fields = submission_fields(self._gate.header, date, f"<{self.id}@{self._door.hostname}>")
+        return self._received + b"".join(fields)

@@ -1,0 +1,86 @@
+"""The door: everything a session needs to know and to ask, as one value.
+
+A session keeps the door it came in by; a reload makes a new one for those who come later. What counts over all
+sessions (how many are open) is in `Visitors`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.spool.deposit import Depositor
+
+from mercury_s.local.directory import Directory
+from mercury_s.policy.client import IpNetwork, Rule
+from shared.routing.table import RoutingTable
+from shared.smtp.extensions import Offer
+from shared.smtp.server import Limits
+
+
+class Room(Protocol):
+    """The room for mail on the spool's file system."""
+
+    def free_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTerms:
+    """What one listener demands and gives."""
+
+    is_submission: bool
+    networks: tuple[IpNetwork, ...] = ()
+    relay: bool = True
+    auth: tuple[str, ...] = ()
+    starttls: bool = False
+    implicit_tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """`authenticate` takes login, password and client address, and gives the account, or "" for a wrong login; it
+    takes its own time, so that guessing is slow."""
+
+    hostname: str
+    table: RoutingTable
+    directory: Directory
+    depositor: Depositor
+    room: Room
+    authenticate: Callable[[str, str, str], Awaitable[str]]
+    rules: Sequence[Rule]
+    limits: Limits
+    largest_message: int
+    most_recipients: int
+    most_sessions: int
+    most_sessions_of_client: int
+    idle_seconds: float
+    clock: Callable[[], float]
+
+    def offer(self, terms: ListenerTerms, is_encrypted: bool) -> Offer:
+        """What EHLO is answered with. AUTH is offered under TLS only."""
+        return Offer(
+            self.hostname,
+            self.largest_message,
+            starttls=terms.starttls and not is_encrypted,
+            auth=terms.auth if is_encrypted else (),
+        )
+
+
+class Visitors:
+    """The sessions that are open, in all and by client address."""
+
+    def __init__(self) -> None:
+        self.sessions = 0
+        self.of_client: Counter[str] = Counter()
+
+    def enter(self, address: str) -> None:
+        self.sessions += 1
+        self.of_client[address] += 1
+
+    def leave(self, address: str) -> None:
+        self.sessions -= 1
+        self.of_client[address] -= 1
+        if self.of_client[address] <= 0:
+            del self.of_client[address]

@@ -1,0 +1,82 @@
+"""The header section of a message on its way in: gathered until it ends, looked at once, never re-written.
+
+Here: where it ends, how many hops it tells of, which fields a submission lacks (RFC 6409 §8). Not here: the grammar
+of fields. Everything is a search through bytes; the header of a stranger is not parsed on the way of the 250.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.mail.reply import Reply
+
+HEADER_TOO_LONG = Reply(552, "5.3.4", "The header of the message is too long")
+#  Octets. Postfix's limit too; what is longer is no header but an attack on those who must show it.
+LONGEST_HEADER = 512 * 1024
+
+
+class HeaderGate:
+    """Holds content back until the header section is whole. `header` is it, with the empty line, once `is_open`."""
+
+    __slots__ = ("_held", "header", "is_open")
+
+    def __init__(self) -> None:
+        self._held = b""
+        self.header = b""
+        self.is_open = False
+
+    def feed(self, content: bytes) -> bytes:
+        """What may go on: nothing, until the header is whole; then header and content."""
+        if self.is_open:
+            return content
+        content = self._held + content if self._held else content
+        end = header_end(content)
+        if end < 0 and len(content) <= LONGEST_HEADER:
+            self._held = content
+            return b""
+        self.is_open = True
+        self.header = content[:end] if end >= 0 else content
+        self._held = b""
+        return content
+
+    def finish(self) -> bytes:
+        """The message has ended: if it had no body, everything was header and goes on now."""
+        if self.is_open:
+            return b""
+        self.is_open = True
+        self.header, self._held = self._held, b""
+        return self.header
+
+    @property
+    def is_too_long(self) -> bool:
+        return len(self.header) > LONGEST_HEADER
+
+
+def header_end(content: bytes) -> int:
+    """Where the body begins; -1 when the header is not at its end yet."""
+    if content.startswith(b"\r\n"):
+        return 2
+    end = content.find(b"\r\n\r\n")
+    return end + 4 if end >= 0 else -1
+
+
+def count_hops(header: bytes) -> int:
+    """How many Received fields there are (RFC 5321 §6.3)."""
+    lowered = header.lower()
+    return lowered.count(b"\r\nreceived:") + lowered.startswith(b"received:")
+
+
+def lacks_field(header: bytes, name: bytes) -> bool:
+    """Whether no field is called `name` (given in lower case, with the colon)."""
+    lowered = header.lower()
+    return b"\r\n" + name not in lowered and not lowered.startswith(name)
+
+
+def submission_fields(header: bytes, date: str, message_id: str) -> Sequence[bytes]:
+    """The fields that a submitted message lacks and every message must have (RFC 6409 §8.1, §8.2)."""
+    fields = []
+    if lacks_field(header, b"date:"):
+        fields.append(f"Date: {date}\r\n".encode("ascii"))
+    if lacks_field(header, b"message-id:"):
+        fields.append(f"Message-ID: {message_id}\r\n".encode("ascii"))
+    return fields

@@ -1,0 +1,36 @@
+"""What HELP says (RFC 5321 §4.1.1.8): for a person on telnet, what is expected next and how it is written."""
+
+from __future__ import annotations
+
+from shared.mail.reply import Reply
+from shared.smtp.transitions import State
+
+_NEXT = {
+    State.START: "Next: EHLO and your host's name, as in  EHLO pc7.example.org",
+    State.READY: "Next: MAIL FROM:<you@example.org>",
+    State.SENDER: "Next: RCPT TO:<recipient@example.org>",
+    State.RECIPIENTS: "Next: another RCPT TO:<recipient@example.org>, or DATA",
+    State.CHUNKS: "Next: BDAT size, or BDAT size LAST",
+}
+
+_TOPICS = {
+    "EHLO": "EHLO name: says who you are; the answer lists what this server can do",
+    "HELO": "HELO name: as EHLO, for clients without extensions",
+    "MAIL": "MAIL FROM:<sender>: begins a message; SIZE=, BODY=, RET=, ENVID= and SMTPUTF8 may follow",
+    "RCPT": "RCPT TO:<recipient>: once for each recipient; NOTIFY= and ORCPT= may follow",
+    "DATA": "DATA: after its 354 send header, empty line and text; a line with a single dot ends it",
+    "BDAT": "BDAT size [LAST]: size octets of the message follow at once (RFC 3030)",
+    "RSET": "RSET: forgets sender and recipients",
+    "STARTTLS": "STARTTLS: encrypts the connection; say EHLO again afterwards",
+    "AUTH": "AUTH mechanism: logs in; under TLS only",
+    "VRFY": "VRFY address: is answered, but tells nothing",
+    "NOOP": "NOOP: does nothing",
+    "QUIT": "QUIT: ends the session",
+}
+
+
+def render_help(topic: str, state: State) -> Reply:
+    about = _TOPICS.get(topic.upper())
+    if about:
+        return Reply(214, "2.0.0", about)
+    return Reply(214, "2.0.0", f"Commands: {' '.join(_TOPICS)}\nHELP MAIL tells of MAIL, and so on\n{_NEXT[state]}")

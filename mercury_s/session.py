@@ -1,0 +1,383 @@
+"""A session: what a client says becomes questions to policy, and their answers become replies.
+
+Holds one ServerConversation and at most one Acceptance. No sockets: bytes come in by `receive`, and go out through
+the Wire it was given. Who the client is was settled before it began (policy/client.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import Protocol, assert_never
+
+from mercury_s.acceptance import Acceptance, Origin
+from mercury_s.door import Door, ListenerTerms
+from mercury_s.help import render_help
+from mercury_s.local.directory import NoSuchUser
+from mercury_s.login import LoginExchange
+from mercury_s.policy.client import Welcome
+from mercury_s.policy.transaction import (
+    SPOOL_FULL,
+    RecipientFacts,
+    SenderFacts,
+    decide_recipient,
+    decide_sender,
+)
+from mercury_s.policy.verdict import Refuse
+from shared.mail.address import Address, AddressError
+from shared.mail.reply import Reply
+from shared.observe import events as observed
+from shared.observe.log import log
+from shared.smtp import replies
+from shared.smtp.events import (
+    AuthAnswered,
+    AuthAsked,
+    ChunkBegun,
+    ChunkEnded,
+    ContentReceived,
+    DataAsked,
+    Event,
+    HelloSaid,
+    HelpAsked,
+    HungUp,
+    MessageEnded,
+    MessageSpoiled,
+    QuitSaid,
+    RecipientGiven,
+    SenderGiven,
+    TlsAsked,
+    TransactionReset,
+    VerifyAsked,
+)
+from shared.smtp.server import ServerConversation
+
+NOT_DURABLE = Reply(451, "4.3.0", "The message could not be stored safely; try again later")
+SHUTTING_DOWN = Reply(421, "4.3.2", "This server is going down; try again in a moment")
+
+#  A producer is paused while this much of its message waits for the disk, or of its commands for an answer.
+_MOST_BACKLOG = 1024 * 1024
+_MOST_UNREAD = 64 * 1024
+
+
+class Wire(Protocol):
+    """The connection as a session sees it."""
+
+    def send(self, data: bytes) -> None: ...
+    def start_tls(self) -> None: ...
+    def close(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def tls_words(self) -> str:
+        """Version and cipher of the connection, for the trace; empty in clear."""
+
+
+class Session:
+    """`address` is the client's IP address."""
+
+    def __init__(self, door: Door, terms: ListenerTerms, welcome: Welcome, address: str, wire: Wire) -> None:
+        self.messages = 0
+        self.end = "lost"
+        self._door = door
+        self._terms = terms
+        self._welcome = welcome
+        self._address = address
+        self._wire = wire
+        self._helo = ""
+        self._login = ""
+        self._exchange: LoginExchange | None = None
+        self._acceptance: Acceptance | None = None
+        self._depositing = False
+        self._is_gone = False
+        self._is_leaving = False
+        self._conversation = ServerConversation(door.offer(terms, terms.implicit_tls), door.limits)
+        self._conversation.is_encrypted = terms.implicit_tls
+
+    # ---- what the listener calls ----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self._conversation.greet(f"{self._door.hostname} ESMTP Mercury; HELP helps")
+        self._flush()
+
+    def receive(self, data: bytes) -> None:
+        self._conversation.receive(data)
+        self._advance()
+
+    def lost(self) -> None:
+        """The connection is gone. A deposit under way goes on; a message without its end is forgotten."""
+        self._is_gone = True
+        if not self._depositing and self._acceptance is not None:
+            self._acceptance.abandon()
+            self._acceptance = None
+
+    def timed_out(self) -> None:
+        self.end = "timeout"
+        self._say_and_close(Reply(421, "4.4.2", "Nothing heard for too long; closing"))
+
+    def leave(self) -> bool:
+        """The server goes down: end now, or after the message whose end was already given. True if it ended."""
+        self._is_leaving = True
+        if self._depositing:
+            return False
+        self.end = "shutdown"
+        self._say_and_close(SHUTTING_DOWN)
+        return True
+
+    # ---- the loop -------------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        conversation = self._conversation
+        while (event := conversation.next_event()) is not None:
+            self._hear(event)
+        self._flush()
+        if conversation.owes_reply and conversation.unread > _MOST_UNREAD:
+            self._wire.pause()
+
+    def _flush(self) -> None:
+        output = self._conversation.take_output()
+        if output and not self._is_gone:
+            self._wire.send(output)
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case ContentReceived():
+                self._content(event.data)
+            case RecipientGiven():
+                self._recipient(event)
+            case SenderGiven():
+                self._sender(event)
+            case DataAsked():
+                self._begin_message()
+                self._conversation.reply(replies.GO_AHEAD)
+            case MessageEnded():
+                self._end_message()
+            case HelloSaid():
+                self._hello(event)
+            case ChunkBegun():
+                self._begin_message()
+            case ChunkEnded():
+                self._conversation.reply(Reply(250, "2.0.0", f"{event.size} octets so far"))
+            case MessageSpoiled():
+                log.event(observed.MESSAGE_REFUSED, id=self._id, client=self._address, reason=event.reason)
+                self._forget()
+            case TransactionReset():
+                self._forget()
+                self._conversation.reply(replies.RESET)
+            case QuitSaid():
+                self._quit()
+            case TlsAsked():
+                self._start_tls()
+            case AuthAsked() | AuthAnswered():
+                self._authenticate(event)
+            case HelpAsked():
+                self._conversation.reply(render_help(event.topic, self._conversation.state))
+            case VerifyAsked():
+                self._conversation.reply(replies.CANNOT_VERIFY)
+            case HungUp():
+                self._hang_up(event.reason)
+            case _:
+                assert_never(event)
+
+    # ---- commands -------------------------------------------------------------------------------------------------
+
+    def _hello(self, event: HelloSaid) -> None:
+        self._forget()
+        self._helo = event.name
+        self._conversation.reply(self._conversation.offer.answer(event.name, event.is_extended))
+
+    def _sender(self, event: SenderGiven) -> None:
+        must_log_in = self._terms.is_submission and not (self._login or self._welcome.may_relay)
+        free = self._door.room.free_bytes()
+        verdict = decide_sender(SenderFacts(must_log_in, event.size, self._door.largest_message, free))
+        if isinstance(verdict, Refuse):
+            self._refuse(observed.SENDER_REFUSED, verdict, sender=str(event.sender or "<>"))
+            return
+        self._acceptance = Acceptance(self._door, event, self._terms.is_submission)
+        self._conversation.reply(replies.SENDER_OK)
+
+    def _recipient(self, event: RecipientGiven) -> None:
+        acceptance, directory = self._acceptance, self._door.directory
+        assert acceptance is not None
+        address = event.recipient
+        if not address.domain:
+            address = Address(address.local, directory.domains[0] if directory.domains else self._door.hostname)
+        try:
+            is_local = directory.is_local(address)
+        except AddressError as error:
+            self._refuse(
+                observed.RECIPIENT_REFUSED,
+                Refuse(Reply(553, "5.1.3", f"Bad recipient address: {error}"), "no valid domain"),
+                recipient=str(address),
+            )
+            return
+        exists = is_local and not isinstance(directory.find(address), NoSuchUser)
+        may_relay = self._welcome.may_relay or bool(self._login)
+        facts = RecipientFacts(is_local, exists, may_relay, len(acceptance.recipients), self._door.most_recipients)
+        verdict = decide_recipient(facts)
+        if isinstance(verdict, Refuse):
+            self._refuse(observed.RECIPIENT_REFUSED, verdict, recipient=str(address))
+            return
+        acceptance.add(event, address)
+        self._conversation.reply(replies.RECIPIENT_OK)
+
+    def _refuse(self, name: observed.Event, refusal: Refuse, **fields: str) -> None:
+        log.event(name, client=self._address, reply=str(refusal.reply), reason=refusal.reason, **fields)
+        self._conversation.reply(refusal.reply)
+
+    def _quit(self) -> None:
+        self.end = "quit"
+        self._forget()
+        self._conversation.reply(replies.GOODBYE)
+        self._flush()
+        self._wire.close()
+
+    def _hang_up(self, reason: str) -> None:
+        self.end = reason
+        self._forget()
+        self._flush()
+        log.event(observed.LIMIT_REACHED, client=self._address, reason=reason)
+        self._wire.close()
+
+    def _start_tls(self) -> None:
+        self._forget()
+        self._conversation.reply(replies.TLS_READY)
+        self._flush()
+        self._conversation.tls_started()
+        self._conversation.offer = self._door.offer(self._terms, is_encrypted=True)
+        self._helo = ""
+        self._wire.start_tls()
+
+    # ---- AUTH -----------------------------------------------------------------------------------------------------
+
+    def _authenticate(self, event: AuthAsked | AuthAnswered) -> None:
+        if isinstance(event, AuthAsked):
+            self._exchange = LoginExchange(event.mechanism)
+            answer = self._exchange.begin(event.initial)
+        else:
+            assert self._exchange is not None
+            answer = self._exchange.go_on(event.response)
+        if isinstance(answer, Reply):
+            self._conversation.reply(answer)
+            return
+        task = asyncio.ensure_future(self._door.authenticate(answer.login, answer.password, self._address))
+        task.add_done_callback(self._authenticated)
+
+    def _authenticated(self, task: asyncio.Future[str]) -> None:
+        """`task` gives the account that was proved, or an empty string."""
+        if self._is_gone:
+            return
+        if task.cancelled() or task.exception() is not None:
+            self._conversation.reply(Reply(454, "4.7.0", "Logins cannot be checked at the moment; try again later"))
+        elif task.result():
+            self._login = task.result()
+            self._conversation.reply(replies.AUTHENTICATED)
+        else:
+            self._conversation.reply(replies.LOGIN_WRONG)
+        self._resume()
+
+    # ---- the message ----------------------------------------------------------------------------------------------
+
+    @property
+    def _id(self) -> str | None:
+        return self._acceptance.id if self._acceptance is not None else None
+
+    def _begin_message(self) -> None:
+        assert self._acceptance is not None
+        conversation = self._conversation
+        self._acceptance.begin(
+            Origin(
+                self._helo,
+                self._address,
+                _protocol(conversation, self._acceptance.sender.smtputf8, bool(self._login)),
+                self._welcome.site,
+                self._login,
+                self._wire.tls_words() if conversation.is_encrypted else "",
+            )
+        )
+
+    def _content(self, data: bytes) -> None:
+        acceptance = self._acceptance
+        assert acceptance is not None
+        acceptance.write(data)
+        if acceptance.backlog() > _MOST_BACKLOG:
+            self._wire.pause()
+            acceptance.on_drained(self._drained)
+
+    def _drained(self) -> None:
+        if not self._is_gone:
+            self._wire.resume()
+
+    def _end_message(self) -> None:
+        acceptance = self._acceptance
+        assert acceptance is not None
+        self._depositing = True
+        refusal = acceptance.commit(self._deposited)
+        if refusal is not None:
+            self._depositing = False
+            log.event(
+                observed.MESSAGE_REFUSED,
+                id=acceptance.id,
+                client=self._address,
+                reply=str(refusal.reply),
+                reason=refusal.reason,
+            )
+            self._acceptance = None
+            self._conversation.reply(refusal.reply)
+
+    def _deposited(self, error: OSError | None) -> None:
+        """The message is durable, or it is not. Nothing happens between the one and its 250."""
+        acceptance, self._acceptance = self._acceptance, None
+        assert acceptance is not None
+        self._depositing = False
+        if error is None:
+            self.messages += 1
+            reply = Reply(250, "2.0.0", f"OK, queued as {acceptance.id}")
+        else:
+            reply = SPOOL_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else NOT_DURABLE
+        if not self._is_gone:
+            self._conversation.reply(reply)
+            self._resume()
+        self._report(acceptance, error)
+        if self._is_leaving and not self._is_gone:
+            self.end = "shutdown"
+            self._say_and_close(SHUTTING_DOWN)
+
+    def _report(self, acceptance: Acceptance, error: OSError | None) -> None:
+        if error is not None:
+            log.event(observed.DEPOSIT_FAILED, id=acceptance.id, client=self._address, reason=str(error))
+            return
+        log.event(
+            observed.MESSAGE_ACCEPTED,
+            id=acceptance.id,
+            client=self._address,
+            login=self._login or None,
+            sender=str(acceptance.sender.sender or "<>"),
+            recipient=",".join([str(recipient.address) for recipient in acceptance.recipients[:20]]),
+            recipients=len(acceptance.recipients),
+            size=acceptance.size,
+        )
+
+    def _resume(self) -> None:
+        """After an answer that took its time: what was pipelined behind it goes on."""
+        self._advance()
+        if self._conversation.unread <= _MOST_UNREAD:
+            self._wire.resume()
+
+    def _forget(self) -> None:
+        if self._acceptance is not None:
+            self._acceptance.abandon()
+            self._acceptance = None
+
+    def _say_and_close(self, reply: Reply) -> None:
+        if not self._is_gone:
+            self._forget()
+            self._flush()
+            self._wire.send(reply.render())
+            self._wire.close()
+
+
+def _protocol(conversation: ServerConversation, smtputf8: bool, is_authenticated: bool) -> str:
+    """RFC 3848, RFC 6531 §4.3."""
+    if not conversation.is_extended:
+        return "SMTP"
+    base = "UTF8SMTP" if smtputf8 else "ESMTP"
+    return base + ("S" if conversation.is_encrypted else "") + ("A" if is_authenticated else "")
