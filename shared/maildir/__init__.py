@@ -1,1 +1,1 @@
-"""A durable file in a Maildir: names, tmp to new, sync. Knows no mail."""
+"""A durable file in a Maildir: the tree, the committer, the spill of what is too large for memory. Knows no mail."""

@@ -1,0 +1,156 @@
+"""One lane of the spool as its daemon works on it: scan, claim, settle, adopt, sweep.
+
+Every method blocks on the disk and may run in any thread; two threads never hold the same claim. The states they lead
+from and to are those of docs/spool.md: C (attempt), P, R and M (settling).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.maildir.tree import listed
+from shared.routing.lane import Lane
+from shared.spool.claim import Claim, Damaged, open_claim
+from shared.spool.names import claimed_name, name_in_lane, parse_name, split_claimed
+from shared.spool.owner import Owner
+from shared.spool.spool import Spool
+from shared.spool.sweep import sweep_lane
+from shared.spool.trail import Trail
+
+
+class LaneFolder:
+    """`owner` has begun. One LaneFolder for a lane in a process."""
+
+    def __init__(self, spool: Spool, lane: Lane, owner: Owner) -> None:
+        self.lane = lane
+        self._spool = spool
+        self._owner = owner
+        folder = str(spool.folder(lane))
+        self._tmp, self._new, self._cur = f"{folder}/tmp", f"{folder}/new", f"{folder}/cur"
+        self._trails = f"{folder}/trail"
+        #  Names that this process has in cur/, or is about to: all others there under our id are astray.
+        self._held: set[str] = set()
+
+    @property
+    def new(self) -> str:
+        """The folder where entries appear."""
+        return self._new
+
+    def scan(self) -> Iterator[tuple[str, float]]:
+        """Names in new/ with their next attempt. Raises OSError when the folder cannot be read."""
+        for entry in listed(self._new):
+            try:
+                yield entry.name, entry.stat(follow_symlinks=False).st_mtime
+            except OSError:
+                continue  #  Claimed by somebody else since the folder was read.
+
+    def claim(self, name: str) -> Claim | None:
+        """The entry `name` for us alone, or None: it is gone, somebody else has it, or it was set aside."""
+        parsed = parse_name(name)
+        if parsed is None:
+            self._spool.set_aside(f"{self._new}/{name}", self.lane, name, "its name is not that of an entry")
+            return None
+        path = f"{self._cur}/{claimed_name(name, self._owner.id)}"
+        claim = None
+        self._held.add(name)
+        try:
+            os.rename(f"{self._new}/{name}", path)
+            claim = open_claim(name, parsed, path, self._open_trail(name))
+        except FileNotFoundError:
+            pass
+        except Damaged as damage:
+            self._spool.set_aside(path, self.lane, name, str(damage))
+        except OSError as error:
+            self._spool.report("claim_failed", path=path, reason=error.strerror)
+            self._put_back(path, name)
+        finally:
+            if claim is None:
+                self._held.discard(name)
+        return claim
+
+    def _open_trail(self, name: str) -> Trail:
+        """The trail of `name`, read. One that cannot be read is set aside and counts as empty: its recipients may get
+        a second copy, which is the smaller harm than none."""
+        path = f"{self._trails}/{name}"
+        trail = Trail(path)
+        try:
+            if trail.records is not None and trail.damaged:
+                self._spool.report("trail_damaged", path=path, lines=trail.damaged)
+        except OSError as error:
+            self._spool.set_aside(path, self.lane, f"{name}.trail", error.strerror or "cannot be read")
+            trail = Trail(path)
+        return trail
+
+    def release(self, claim: Claim) -> None:
+        """Back to where it was, as if it had not been claimed. Raises OSError."""
+        with self._settling(claim):
+            os.rename(claim.path, f"{self._new}/{claim.name}")
+
+    def postpone(self, claim: Claim, when: float) -> None:
+        """Back to new/, to be tried at `when`. Raises OSError."""
+        with self._settling(claim):
+            os.utime(claim.path, (when, when))
+            os.rename(claim.path, f"{self._new}/{claim.name}")
+
+    def retire(self, claim: Claim) -> None:
+        """It is done: the entry goes, then its trail. Raises OSError."""
+        with self._settling(claim):
+            os.unlink(claim.path)
+            if claim.trail.exists:
+                claim.trail.remove()
+
+    def move(self, claim: Claim, lane: Lane, when: float) -> None:
+        """To another lane, with its trail, to be tried there at `when`. Raises OSError."""
+        if lane is self.lane:
+            self.postpone(claim, when)
+            return
+        folder = str(self._spool.folder(lane))
+        name = name_in_lane(claim.name, self.lane, lane)
+        with self._settling(claim):
+            os.utime(claim.path, (when, when))
+            if claim.trail.exists:
+                claim.trail.copy(f"{folder}/tmp/{name}.trail", f"{folder}/trail/{name}")
+            os.rename(claim.path, f"{folder}/new/{name}")
+            if claim.trail.exists:
+                claim.trail.remove()
+
+    @contextmanager
+    def _settling(self, claim: Claim) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            #  We were taken for dead and it was adopted: entry and trail are the adopter's now.
+            self._spool.report("claim_lost", path=claim.path)
+        finally:
+            self._held.discard(claim.name)
+
+    def adopt(self) -> int:
+        """Give entries of dead owners, and of nobody, back to new/; how many. Raises OSError."""
+        alive: dict[str, bool] = {}
+        adopted = 0
+        for entry in listed(self._cur):
+            name, owner = split_claimed(entry.name)
+            if parse_name(name) is None:
+                self._spool.set_aside(entry.path, self.lane, entry.name, "its name is not that of an entry")
+            elif owner == self._owner.id:
+                adopted += name not in self._held and self._put_back(entry.path, name)
+            else:
+                if owner not in alive:
+                    alive[owner] = bool(owner) and self._owner.is_alive(owner)
+                adopted += not alive[owner] and self._put_back(entry.path, name)
+        if adopted:
+            self._spool.report("entries_adopted", lane=self.lane.word, count=adopted)
+        return adopted
+
+    def _put_back(self, path: str, name: str) -> bool:
+        try:
+            os.rename(path, f"{self._new}/{name}")
+        except OSError:
+            return False  #  Another process was quicker, or the disk is in trouble: the next round will see.
+        return True
+
+    def sweep(self, now: float) -> int:
+        """Remove what crashes have left behind, once it is so old that nobody can be at it; how many files."""
+        return sweep_lane(self._spool, self.lane, now) + self._owner.sweep()

@@ -1,0 +1,75 @@
+"""Names of entries, the text that every rename in the spool is about.
+
+    <seconds>.<queue id>.<node>,S=<octets>[,L=<lane>]            in new/
+    <the same>,N=<owner>:2,                                      in cur/
+
+Made of digits, ids and host names of ours only; nothing that a peer has said is ever part of a name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from shared.routing.lane import Lane
+
+_NOT_IN_A_NODE = re.compile(r"[^A-Za-z0-9.-]")
+_LONGEST_NODE = 64
+
+
+class EntryName(NamedTuple):
+    """`origin` is the word of the lane an entry was deposited in, once it has left it; else empty."""
+
+    seconds: int
+    id: str
+    node: str
+    size: int
+    origin: str = ""
+
+    def __str__(self) -> str:
+        origin = f",L={self.origin}" if self.origin else ""
+        return f"{self.seconds}.{self.id}.{self.node},S={self.size}{origin}"
+
+
+def parse_name(name: str) -> EntryName | None:
+    """What the name of an entry in new/ says, or None for a foreign name."""
+    base, *fields = name.split(",")
+    parts = base.split(".", 2)
+    if len(parts) != 3 or not fields or not fields[0].startswith("S="):
+        return None
+    origin = ""
+    if len(fields) == 2 and fields[1].startswith("L="):
+        origin = fields[1][2:]
+    elif len(fields) != 1:
+        return None
+    seconds, size = parts[0], fields[0][2:]
+    if not (seconds.isdecimal() and size.isdecimal() and name.isascii()) or ":" in name:
+        return None
+    return EntryName(int(seconds), parts[1], parts[2], int(size), origin)
+
+
+def claimed_name(name: str, owner: str) -> str:
+    """The name in cur/ of an entry that `owner` works on."""
+    return f"{name},N={owner}:2,"
+
+
+def split_claimed(claimed: str) -> tuple[str, str]:
+    """The name in new/ and the owner; the owner is empty when a mail reader has put the entry into cur/."""
+    name = claimed.partition(":")[0]
+    name, _, owner = name.partition(",N=")
+    return name, owner
+
+
+def name_in_lane(name: str, here: Lane, there: Lane) -> str:
+    """The name that the entry `name` of one lane gets in another. Entries of one message may meet in a lane; the lane
+    each was deposited in keeps their names apart. Raises ValueError for a foreign name."""
+    parsed = parse_name(name)
+    if parsed is None:
+        raise ValueError(f"{name!r} is no entry name")
+    origin = parsed.origin or here.word
+    return str(parsed._replace(origin="" if origin == there.word else origin))
+
+
+def safe_node(text: str) -> str:
+    """`text`, a host name, as it may stand in names."""
+    return _NOT_IN_A_NODE.sub("-", text)[:_LONGEST_NODE].strip(".") or "localhost"

@@ -1,0 +1,57 @@
+"""The sweep: what crashes have left behind in a lane goes away, once it is old enough (docs/spool.md).
+
+Only files that nobody can be working on, and only regular ones; what else stands there is set aside.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+
+from shared.maildir.tree import listed
+from shared.routing.lane import Lane
+from shared.spool.names import split_claimed
+from shared.spool.spool import Spool
+
+#  No writer lives that long, and no attempt. The figure is qmail's.
+LEFTOVER_AFTER = 36 * 3600
+
+
+def sweep_lane(spool: Spool, lane: Lane, now: float) -> int:
+    """Remove leftovers of tmp/ and trails without an entry; how many. Raises OSError when a folder cannot be read."""
+    folder = str(spool.folder(lane))
+    swept = _sweep_folder(spool, lane, f"{folder}/tmp", now, lambda name: True)
+    names = _entry_names(folder)
+    return swept + _sweep_folder(
+        spool,
+        lane,
+        f"{folder}/trail",
+        now,
+        lambda name: name not in names and not os.path.lexists(f"{folder}/new/{name}"),
+    )
+
+
+def _entry_names(folder: str) -> set[str]:
+    """Every entry of the lane. new/ is read twice, as an entry may go to and fro between the two readings."""
+    names = {entry.name for entry in listed(f"{folder}/new")}
+    names |= {split_claimed(entry.name)[0] for entry in listed(f"{folder}/cur")}
+    return names | {entry.name for entry in listed(f"{folder}/new")}
+
+
+def _sweep_folder(spool: Spool, lane: Lane, folder: str, now: float, is_leftover: Callable[[str], bool]) -> int:
+    swept = 0
+    for entry in listed(folder):
+        try:
+            status = entry.stat(follow_symlinks=False)
+            if now - status.st_mtime <= LEFTOVER_AFTER or not is_leftover(entry.name):
+                continue
+            if stat.S_ISREG(status.st_mode):
+                os.unlink(entry.path)
+                spool.report("leftover_swept", path=entry.path)
+                swept += 1
+            else:
+                spool.set_aside(entry.path, lane, entry.name, "is no regular file")
+        except OSError:
+            continue  #  Gone meanwhile, or not ours to remove: the next sweep will see.
+    return swept
