@@ -1,7 +1,7 @@
-"""One question and the servers that may answer it: UDP, then TCP when the answer was cut, the next server on trouble.
+"""One question and the servers that may answer it: each in its turn, until one knows or the time is over.
 
-Here: who is asked, how long, and whether a reply is one. Not here: what the records mean (resolver.py), what is
-remembered (cache.py). RFC 1035 §7, RFC 5452 (replies that nobody asked for), RFC 7766 (TCP).
+Here: who is asked, how long, and whether a reply is one. Not here: sockets (wire.py), what the records mean
+(resolver.py), what is remembered (cache.py). RFC 1035 §7.
 
 dnspython carries the messages; its own resolver class does not fit: it takes a server that only refers us elsewhere
 for one that says "no such record", and mail would be sent back for a fault in somebody's delegation.
@@ -10,13 +10,11 @@ for one that says "no such record", and mail would be sent back for a fault in s
 from __future__ import annotations
 
 import asyncio
-import socket
+import time
+from collections.abc import Awaitable, Callable
 
-import dns.asyncbackend
-import dns.asyncquery
 import dns.exception
 import dns.flags
-import dns.inet
 import dns.message
 import dns.name
 import dns.rcode
@@ -24,25 +22,34 @@ import dns.rdatatype
 
 from shared.dns.answers import Trouble
 from shared.dns.servers import Server, ServerList
+from shared.dns.wire import carry
 
 #  Seconds for each server in the first, second, … round; the last is used again until the time is over.
 _PATIENCE = (2.0, 3.0, 5.0)
 #  Datagrams larger than this are fragmented on some paths, and fragments are lost or forged (RFC 9715 §3).
 _PAYLOAD = 1232
-#  Every question has a socket of its own, and so a random source port (RFC 5452 §9.2); a message to a thousand
-#  domains must not use up the descriptors.
+#  Every query has a socket of its own; a message to a thousand domains must not use up the descriptors.
 _AT_ONCE = 100
 _USEFUL = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+_TIMED_OUT = Trouble("timed out")
 
 
 class Exchange:
-    """Asks the servers of a list, in its order, until one knows or `timeout` seconds are over."""
+    """Asks the servers of a list, in its order. `timeout` is for all of them and all rounds together."""
 
-    def __init__(self, servers: ServerList, timeout: float) -> None:
+    def __init__(
+        self,
+        servers: ServerList,
+        timeout: float,
+        *,
+        carry: Callable[[dns.message.Message, Server], Awaitable[dns.message.Message]] = carry,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._servers = servers
         self._timeout = timeout
+        self._carry = carry
+        self._clock = clock
         self._gate = asyncio.Semaphore(_AT_ONCE)
-        self._backend = dns.asyncbackend.get_backend("asyncio")
 
     async def ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message | Trouble:
         """A reply with NOERROR or NXDOMAIN, from a server that may give one; else what is wrong with each.
@@ -58,17 +65,17 @@ class Exchange:
         return reply
 
     async def _ask_in_turn(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message | Trouble:
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        deadline = self._clock() + self._timeout
         faults: dict[Server, str] = {}
         silent = list(self._servers.current())
         turn = 0
         while silent:
+            patience = _PATIENCE[min(turn, len(_PATIENCE) - 1)]
             for server in tuple(silent):
-                left = deadline - asyncio.get_running_loop().time()
+                left = deadline - self._clock()
                 if left <= 0:
                     return _trouble(faults)
-                patience = min(left, _PATIENCE[min(turn, len(_PATIENCE) - 1)])
-                reply = await self._ask_one(server, name, kind, patience)
+                reply = await self._ask_one(server, name, kind, min(patience, left))
                 if isinstance(reply, dns.message.Message):
                     return reply
                 faults[server] = reply.reason
@@ -86,38 +93,15 @@ class Exchange:
         query.flags |= dns.flags.AD  # RFC 6840 §5.7: tell us whether it was proved, without the signatures
         try:
             async with asyncio.timeout(patience):
-                try:
-                    reply = await self._udp(query, server)
-                except dns.message.Truncated:
-                    reply = await dns.asyncquery.tcp(query, server.address, port=server.port, backend=self._backend)
+                reply = await self._carry(query, server)
         except (TimeoutError, dns.exception.Timeout):
             return _TIMED_OUT
         except (OSError, EOFError) as error:
-            return Trouble(error.strerror or "connection lost" if isinstance(error, OSError) else "connection lost")
+            return Trouble(getattr(error, "strerror", None) or "connection lost")
         except dns.exception.DNSException as error:
             return Trouble(f"malformed reply ({type(error).__name__})")
         fault = find_fault(reply)
         return Trouble(fault) if fault else reply
-
-    async def _udp(self, query: dns.message.Message, server: Server) -> dns.message.Message:
-        # Connected, so that the kernel drops what others send, and a server that is not there is noticed at once.
-        family = dns.inet.af_for_address(server.address)
-        connection = await self._backend.make_socket(  # type: ignore[no-untyped-call]
-            family, socket.SOCK_DGRAM, destination=(server.address, server.port)
-        )
-        async with connection:
-            return await dns.asyncquery.udp(
-                query,
-                server.address,
-                port=server.port,
-                sock=connection,
-                ignore_unexpected=True,
-                ignore_errors=True,
-                raise_on_truncation=True,
-            )
-
-
-_TIMED_OUT = Trouble("timed out")
 
 
 def find_fault(reply: dns.message.Message) -> str:

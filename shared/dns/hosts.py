@@ -55,4 +55,4 @@ class HostsFile:
             with open(self._path, encoding="utf-8", errors="replace") as file:
                 self._names = parse_hosts(file)
         except OSError:
-            self._names = {}
+            self._seen, self._names = None, {}

@@ -92,6 +92,6 @@ class ServerList:
             with open(self._path, encoding="utf-8", errors="replace") as file:
                 self._servers = parse_resolv_conf(file)
         except OSError:
-            self._servers = ()
+            self._seen, self._servers = None, ()
         # resolv.conf(5): without an entry, the name server on this host is meant.
         self._servers = self._servers or (Server("127.0.0.1", _PORT),)
