@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shared.config.listeners import Listener, ListenerKind, ListenerTls
+from shared.config.local import Certificates
 from shared.config.model import Config
 from shared.config.problem import Problem, shown
 from shared.config.scalars import did_you_mean
@@ -88,7 +89,7 @@ def _check_listeners(config: Config, given: Settings) -> Iterator[Problem]:
             yield origin.problem(
                 f"port {listener.port} is already listened on (line {earlier.origin.mark[0]})", "port"
             )
-        if "tls" in given and given["tls"] is not None:
+        if config.tls != Certificates() or given.get("tls"):
             continue
         if listener.tls is ListenerTls.IMPLICIT:
             yield origin.problem("implicit TLS needs a certificate: name 'certificate' and 'key' below 'tls'", "tls")
@@ -163,10 +164,10 @@ def _fault_of_secret(path: Path) -> str:
 
 
 def _check_retry(config: Config) -> Iterator[Problem]:
+    """Only what was written is compared: `longest: 1m` alone is clear enough, it cuts the default of `first` too."""
     retry = config.retry
-    if retry.first > retry.longest:
+    given = retry.model_fields_set
+    if {"first", "longest"} <= given and retry.first > retry.longest:
         yield retry.origin.problem("'first' is longer than 'longest'", "first")
-    if retry.first > retry.lifetime:
+    if {"first", "lifetime"} <= given and retry.first > retry.lifetime:
         yield retry.origin.problem("'lifetime' ends before the 'first' retry", "lifetime")
-    if retry.bounce_lifetime > retry.lifetime:
-        yield retry.origin.problem("'bounce_lifetime' is longer than 'lifetime'", "bounce_lifetime")

@@ -93,7 +93,7 @@ class Limits(Setting):
 
 
 class Receive(Setting):
-    listeners: tuple[Listener, ...] = (Listener(port=25),)
+    listeners: tuple[Listener, ...] = Field(default_factory=lambda: (Listener(port=25),), min_length=1)
     max_message_size: Size = 50 * 1024 * 1024
     workers: Count = 1
     rules: tuple[ConnectionRule, ...] = ()

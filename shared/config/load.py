@@ -18,6 +18,8 @@ from shared.config.words import Path as Place
 from shared.config.words import path_of, problems_of
 from shared.config.yaml import Items, Settings, read_yaml
 
+__all__ = ["DEFAULT_PATH", "ConfigErrors", "Problem", "hostname_of_this_host", "load", "parse"]
+
 DEFAULT_PATH = Path("/etc/mercury/mercury.yaml")
 
 

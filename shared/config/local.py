@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, ValidationInfo
+from pydantic import BeforeValidator, Field, ValidationInfo
 
 from shared.config.problem import shown
 from shared.config.scalars import File, Name, parse_text
@@ -20,12 +20,12 @@ def parse_maildir(value: object, info: ValidationInfo) -> str:
     """The path of a mailbox with `{user}` and, for several domains, `{domain}`; relative to the file's folder."""
     text = parse_text(value)
     try:
-        named = {name for _, name, form, bang in string.Formatter().parse(text) if name is not None or form or bang}
+        braces = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
     except ValueError:
         raise ValueError(f"{shown(text)}: a brace that does not close")
-    if not named <= PLACES:
+    if any(name not in PLACES or form or bang for name, form, bang in braces):
         raise ValueError(f"{shown(text)}: only {{domain}} and {{user}} can stand in braces")
-    if "user" not in named:
+    if not any(name == "user" for name, *_ in braces):
         raise ValueError(f"{shown(text)} holds no {{user}}: all mail would be one mailbox")
     return os.path.join((info.context or {}).get("folder", ""), text)
 
@@ -49,7 +49,7 @@ class Certificates(Setting):
 
     certificate: File | None = None
     key: File | None = None
-    certificates: tuple[CertificatePair, ...] = ()
+    certificates: tuple[CertificatePair, ...] = Field(default=(), min_length=1)
 
     @property
     def pairs(self) -> tuple[tuple[Path, Path], ...]:

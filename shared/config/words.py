@@ -90,7 +90,7 @@ def locate(document: Settings, path: Path) -> tuple[Mark, Mark | None]:
     node: Any = document
     mark, key = document.origin.mark, None
     for part in path:
-        if isinstance(node, Settings) and isinstance(part, str) and part in node:
+        if isinstance(node, Settings) and isinstance(part, str) and part in node.origin.values:
             mark, key = node.origin.values[part], node.origin.keys[part]
         elif isinstance(node, Items) and isinstance(part, int) and part < len(node):
             mark, key = node.marks[part], None

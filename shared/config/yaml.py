@@ -187,7 +187,10 @@ def _mark(node: yaml.Node) -> Mark:
 
 def _syntax_problem(file: str, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
-    words = ", ".join(part for part in (error.context, error.problem) if part)
+    context = error.context
+    if context and error.context_mark and mark and error.context_mark.line != mark.line:
+        context += f" (begun on line {error.context_mark.line + 1})"
+    words = ", ".join(part for part in (context, error.problem) if part)
     if "found character '\\t'" in words:
         words = "a tab cannot be used to indent: use spaces"
     if mark is None:
