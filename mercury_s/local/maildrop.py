@@ -38,6 +38,7 @@ _REPLIES = {
     errno.EROFS: _CLOSED,
     errno.ENOTDIR: _CLOSED,
     errno.ELOOP: _CLOSED,
+    errno.EEXIST: _CLOSED,  #  something else stands in the place of a folder
 }
 
 

@@ -156,8 +156,8 @@ class _Reader:
 def check_mailbox_name(address: Address) -> None:
     """Raises AddressError when `address` cannot name a folder: what is accepted here becomes part of a path."""
     for part in (address.local, address.domain):
-        if part.startswith(".") or "/" in part or not part.isprintable():
-            raise AddressError("a mailbox name has no /, no leading dot and no control characters")
+        if not part or part.startswith(".") or "/" in part or not part.isprintable():
+            raise AddressError("a mailbox name is not empty and has no /, no leading dot and no control characters")
 
 
 def render_accounts(accounts: Iterable[Account]) -> str:

@@ -61,8 +61,8 @@ def test_little_is_enough(text: str) -> None:
         ("a@hq.example: {disabled: true, disabled: false}\n", "users.yaml:1:15: error: a field is not a word, or"),
         ("anna: {}\n", "users.yaml:1:1: error: 'anna': there is no @"),
         ("'../etc@hq.example': {}\n", "users.yaml:1:1: error: '../etc@hq.example': the local part is malformed"),
-        ("'\"../etc\"@hq.example': {}\n", "a mailbox name has no /"),
-        ("a/b@hq.example: {}\n", "a mailbox name has no /"),
+        ("'\"../etc\"@hq.example': {}\n", "has no /"),
+        ("a/b@hq.example: {}\n", "has no /"),
         ("'\".anna\"@hq.example': {}\n", "no leading dot"),
         ("a@hq.example: {\n", "users.yaml:2:1: error: "),
         ("[a]: {}\n", "users.yaml:1:1: error: expected an address"),
@@ -115,7 +115,7 @@ def test_what_is_written_is_read_again(given_accounts: list[Account]) -> None:
     try:
         read = parse_accounts(render_accounts(given_accounts).encode(), "users.yaml")
     except AccountsError as error:
-        assert "a mailbox name has no /" in str(error)  # the only reason to refuse a valid address
+        assert "has no /" in str(error)  # the only reason to refuse a valid address
     else:
         assert list(read.values()) == given_accounts
 
