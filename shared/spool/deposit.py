@@ -7,6 +7,7 @@ made durable (shared/maildir), which lane a recipient belongs to (shared/routing
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ from shared.spool.spool import Spool
 IN_MEMORY = 256 * 1024
 #  A large message is handed to the writer's thread in pieces of at least this, however small they come.
 _HAND_OVER = 64 * 1024
+#  Ids given out and not deposited under yet, remembered up to so many; beyond, names are only longer.
+_MOST_UNUSED = 10_000
 
 Done = Callable[[OSError | None], None]
 
@@ -42,20 +45,29 @@ class Depositor:
         self._ids = ids
         self._node = spool.node
         self._folders = {lane: str(spool.folder(lane)) for lane in Lane}
+        self._unused: dict[str, None] = {}
 
     def next_id(self) -> str:
         """A new queue id. Raises OSError."""
-        return self._ids.next()
+        id = self._ids.next()
+        self._unused[id] = None
+        if len(self._unused) > _MOST_UNUSED:
+            del self._unused[next(iter(self._unused))]
+        return id
 
     def draft(self, letters: Sequence[Letter]) -> Draft:
         """A message that is to become one entry in each letter's lane, with the same queue id in all of them."""
         if not letters or len({lane for lane, _ in letters}) < len(letters):
             raise ValueError("a message needs at least one letter, and at most one for each lane")
-        return Draft(self.committer, [self._entry(letter) for letter in letters])
+        id = letters[0].envelope.id
+        #  An id that was used before may have an entry in the same lane, and no name may stand for two files: what
+        #  is split off an entry later gets a mark of its own.
+        copy = "" if self._unused.pop(id, self) is None else secrets.token_hex(4)
+        return Draft(self.committer, [self._entry(letter, copy) for letter in letters])
 
-    def _entry(self, letter: Letter) -> _Entry:
+    def _entry(self, letter: Letter, copy: str) -> _Entry:
         envelope = letter.envelope
-        name = EntryName(int(envelope.arrived), envelope.id, self._node, 0)
+        name = EntryName(int(envelope.arrived), envelope.id, self._node, 0, copy=copy)
         return _Entry(self._folders[letter.lane], name, render_record(envelope))
 
 

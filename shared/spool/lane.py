@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 from shared.maildir.tree import listed
 from shared.routing.lane import Lane
-from shared.spool.claim import Claim, Damaged, open_claim
+from shared.spool.claim import Claim as Claim
+from shared.spool.claim import Damaged, open_claim
 from shared.spool.names import claimed_name, name_in_lane, parse_name, split_claimed
 from shared.spool.owner import Owner
 from shared.spool.spool import Spool
@@ -45,6 +46,13 @@ class LaneFolder:
                 yield entry.name, entry.stat(follow_symlinks=False).st_mtime
             except OSError:
                 continue  #  Claimed by somebody else since the folder was read.
+
+    def due(self, name: str) -> float | None:
+        """When `name` is to be tried next; None when it is not in new/."""
+        try:
+            return os.lstat(f"{self._new}/{name}").st_mtime
+        except OSError:
+            return None
 
     def claim(self, name: str) -> Claim | None:
         """The entry `name` for us alone, or None: it is gone, somebody else has it, or it was set aside."""
@@ -118,13 +126,13 @@ class LaneFolder:
 
     @contextmanager
     def _settling(self, claim: Claim) -> Iterator[None]:
+        """After an error of the disk the claim is still ours, and the caller may try again."""
         try:
             yield
         except FileNotFoundError:
             #  We were taken for dead and it was adopted: entry and trail are the adopter's now.
             self._spool.report("claim_lost", path=claim.path)
-        finally:
-            self._held.discard(claim.name)
+        self._held.discard(claim.name)
 
     def adopt(self) -> int:
         """Give entries of dead owners, and of nobody, back to new/; how many. Raises OSError."""

@@ -1,7 +1,7 @@
 """Names of entries, the text that every rename in the spool is about.
 
-    <seconds>.<queue id>.<node>,S=<octets>[,L=<lane>]            in new/
-    <the same>,N=<owner>:2,                                      in cur/
+    <seconds>.<queue id>.<node>,S=<octets>[,C=<copy>][,L=<lane>]     in new/
+    <the same>,N=<owner>:2,                                          in cur/
 
 Made of digits, ids and host names of ours only; nothing that a peer has said is ever part of a name.
 """
@@ -18,34 +18,36 @@ _LONGEST_NODE = 64
 
 
 class EntryName(NamedTuple):
-    """`origin` is the word of the lane an entry was deposited in, once it has left it; else empty."""
+    """`origin` is the word of the lane an entry was deposited in, once it has left it. `copy` tells an entry that was
+    split off another one later from those that the message became when it came. Both are empty otherwise."""
 
     seconds: int
     id: str
     node: str
     size: int
     origin: str = ""
+    copy: str = ""
 
     def __str__(self) -> str:
+        copy = f",C={self.copy}" if self.copy else ""
         origin = f",L={self.origin}" if self.origin else ""
-        return f"{self.seconds}.{self.id}.{self.node},S={self.size}{origin}"
+        return f"{self.seconds}.{self.id}.{self.node},S={self.size}{copy}{origin}"
 
 
 def parse_name(name: str) -> EntryName | None:
     """What the name of an entry in new/ says, or None for a foreign name."""
     base, *fields = name.split(",")
     parts = base.split(".", 2)
-    if len(parts) != 3 or not fields or not fields[0].startswith("S="):
-        return None
-    origin = ""
-    if len(fields) == 2 and fields[1].startswith("L="):
-        origin = fields[1][2:]
-    elif len(fields) != 1:
+    if len(parts) != 3 or not fields or not name.isascii() or ":" in name:
         return None
     seconds, size = parts[0], fields[0][2:]
-    if not (seconds.isdecimal() and size.isdecimal() and name.isascii()) or ":" in name:
+    if not (fields[0].startswith("S=") and seconds.isdecimal() and size.isdecimal()):
         return None
-    return EntryName(int(seconds), parts[1], parts[2], int(size), origin)
+    if len(fields) == 1:
+        return EntryName(int(seconds), parts[1], parts[2], int(size))
+    marks = {field[:2]: field[2:] for field in fields[1:]}
+    parsed = EntryName(int(seconds), parts[1], parts[2], int(size), marks.get("L=", ""), marks.get("C=", ""))
+    return parsed if str(parsed) == name else None
 
 
 def claimed_name(name: str, owner: str) -> str:

@@ -118,10 +118,8 @@ class Trail:
         sync_folder(os.path.dirname(path))
 
     def remove(self) -> None:
-        try:
-            os.unlink(self.path)
-        except FileNotFoundError:
-            pass
+        """Its entry is gone. A trail that cannot be removed is swept later."""
+        forget_file(self.path)
 
     def _read(self) -> bytes:
         try:
