@@ -148,7 +148,7 @@ def _fault_of_secret(path: Path) -> str:
     """What is wrong with a file that holds a password, or nothing. It is not opened: not every daemon may."""
     if path.is_relative_to(SYSTEMD_CREDENTIALS):
         return ""  # systemd shows each unit its own; the other daemons cannot look
-    where = shown(str(path))
+    where = shown(str(path), longest=1000)
     try:
         status = os.stat(path)
     except FileNotFoundError:

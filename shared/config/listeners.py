@@ -14,6 +14,7 @@ from shared.config.scalars import (
     IpAddress,
     Network,
     Port,
+    Several,
     Size,
     empty_is_default,
     parse_word,
@@ -55,7 +56,7 @@ class Listener(Setting):
     address: IpAddress = ""
     kind: Annotated[ListenerKind, BeforeValidator(parse_word(ListenerKind))] = ListenerKind.MX
     tls: Annotated[ListenerTls, BeforeValidator(parse_word(ListenerTls))] = ListenerTls.STARTTLS
-    networks: tuple[Network, ...] = Field(default=(), min_length=1)
+    networks: Several[Network] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -77,7 +78,7 @@ class ConnectionRule(Setting):
     `exempt`: the limits per client do not apply. `source` is where the rule stands, `file:line`.
     """
 
-    networks: tuple[Network, ...] = Field(min_length=1)
+    networks: Several[Network]
     action: Annotated[RuleAction, BeforeValidator(parse_word(RuleAction))]
     exempt: Flag = False
 
@@ -93,7 +94,7 @@ class Limits(Setting):
 
 
 class Receive(Setting):
-    listeners: tuple[Listener, ...] = Field(default_factory=lambda: (Listener(port=25),), min_length=1)
+    listeners: Several[Listener] = Field(default_factory=lambda: (Listener(port=25),))
     max_message_size: Size = 50 * 1024 * 1024
     workers: Count = 1
     rules: tuple[ConnectionRule, ...] = ()

@@ -77,8 +77,10 @@ def _complete(config: Config) -> Config:
 
 def _what_is_right(document: Settings, wrong: set[Place], context: dict[str, str]) -> Config | None:
     """The configuration without the groups that are wrong in themselves, for the checks between settings."""
+    right = _without(document, wrong)
+    right.setdefault("hostname", "localhost")
     try:
-        return Config.model_validate({"hostname": "localhost", **_without(document, wrong)}, context=context)
+        return Config.model_validate(right, context=context)
     except ValidationError:
         return None
 
@@ -96,6 +98,8 @@ def _group_of(path: Place) -> Place:
 def _without(node: Any, wrong: set[Place], path: Place = ()) -> Any:
     if isinstance(node, Settings):
         kept = {key: _without(value, wrong, (*path, key)) for key, value in node.items() if (*path, key) not in wrong}
+        #  A list that lost all of its items was not written empty.
+        kept = {key: value for key, value in kept.items() if value != () or node[key] == ()}
         return Settings(kept, node.origin)
     if isinstance(node, Items):
         numbers = [number for number in range(len(node)) if (*path, number) not in wrong]

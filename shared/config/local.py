@@ -7,10 +7,10 @@ import string
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import BeforeValidator, ValidationInfo
 
 from shared.config.problem import shown
-from shared.config.scalars import File, Name, parse_text
+from shared.config.scalars import File, Name, Several, parse_text
 from shared.config.setting import Setting, beside
 
 PLACES = {"domain", "user"}
@@ -49,7 +49,7 @@ class Certificates(Setting):
 
     certificate: File | None = None
     key: File | None = None
-    certificates: tuple[CertificatePair, ...] = Field(default=(), min_length=1)
+    certificates: Several[CertificatePair] = ()
 
     @property
     def pairs(self) -> tuple[tuple[Path, Path], ...]:

@@ -32,7 +32,7 @@ class ConfigErrors(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def shown(value: object) -> str:
-    """A value as it may stand in an error: escaped, quoted, cut at 60 characters."""
+def shown(value: object, longest: int = 60) -> str:
+    """A value as it may stand in an error: escaped, quoted, cut at `longest` characters."""
     text = ascii(str(value)) if isinstance(value, str) else ascii(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from shared.config.problem import shown
 from shared.mail.address import AddressError, parse_domain, to_ascii
@@ -22,6 +22,7 @@ from shared.routing.table import parse_pattern
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Word = TypeVar("Word", bound=StrEnum)
+Item = TypeVar("Item")
 
 _SIZE = re.compile(r"([0-9]+)\s*([KMGT]?)(?:i?B)?\Z", re.IGNORECASE)
 _SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
@@ -192,6 +193,13 @@ def parse_word(words: type[Word], elsewhere: dict[str, str] | None = None) -> Ca
     return parse
 
 
+def not_empty(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """An empty list says neither nobody nor everybody."""
+    if not items:
+        raise ValueError("the list is empty")
+    return items
+
+
 def did_you_mean(value: object, choices: list[str]) -> str:
     import difflib  # only when something is wrong
 
@@ -213,6 +221,7 @@ File = Annotated[Path, BeforeValidator(parse_path)]
 Port = Annotated[int, BeforeValidator(parse_port)]
 Count = Annotated[int, BeforeValidator(parse_count)]
 Factor = Annotated[float, BeforeValidator(parse_factor)]
+Several = Annotated[tuple[Item, ...], AfterValidator(not_empty)]
 Flag = Annotated[bool, BeforeValidator(parse_flag)]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
-from shared.config.scalars import File, Flag, Host, Network, Pattern, Port, Text, parse_word
+from shared.config.scalars import File, Flag, Host, Network, Pattern, Port, Several, Text, parse_word
 from shared.config.setting import Setting
 from shared.routing.next_hop import Tls
 from shared.routing.site import Delivery
@@ -67,7 +67,7 @@ class SiteSettings(Setting):
 class RouteSettings(Setting):
     """An exception: recipients that match `to` go as `deliver` says, or `via` a hop."""
 
-    to: tuple[Pattern, ...] = Field(min_length=1)
+    to: Several[Pattern]
     deliver: DeliveryWord | None = None
     via: Via | None = None
     tls: TlsDemand | None = None

@@ -28,7 +28,6 @@ WORDS = {
     "model_type": "expects settings, each as 'name: value'",
     "dict_type": "expects names with settings below them",
     "tuple_type": "expects a list, like [one, two] or one '- item' a line",
-    "too_short": "the list is empty",
 }
 
 

@@ -45,8 +45,6 @@ def test_the_core_scalars(text: str, value: Any) -> None:
 
 # JSON writes what is above as two escapes and DEL as itself: YAML knows neither.
 TEXT = st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs",), exclude_characters="\x7f")
-    exclude_categories=("Cs",), exclude_characters="\x7f"
-)  # the one that JSON takes and YAML does not
 
 
 @settings(derandomize=True, max_examples=300)
