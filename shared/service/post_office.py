@@ -1,0 +1,134 @@
+"""What every daemon needs of the spool, made once: the tree, ids, the committer, the depositor, an owner, a thread.
+
+The daemons differ in what they plug in: who plans, who carries. `PostOffice.drain` makes the runner of a lane.
+Not here: how deliveries are run (shared/delivery), what stands on the disk (shared/spool).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from shared.config.model import Config
+from shared.config.routing import routing_table
+from shared.delivery.carrier import Carrier, RoutePlanner
+from shared.delivery.reports import Reports
+from shared.delivery.rounds import Limits
+from shared.delivery.runner import Runner
+from shared.mail.envelope import Envelope, Recipient
+from shared.maildir.committer import Committer
+from shared.observe.log import log
+from shared.retry.schedule import RetryPolicy
+from shared.routing.decide import decide_route, split_by_lane
+from shared.routing.lane import Lane
+from shared.routing.table import RoutingTable
+from shared.service.trouble import StartTrouble
+from shared.spool.deposit import Depositor, Letter
+from shared.spool.ids import QueueIds
+from shared.spool.lane import LaneFolder
+from shared.spool.owner import Owner
+from shared.spool.schedule import Schedule
+from shared.spool.spool import Spool, SpoolUnusable
+from shared.spool.watch import LaneWatch
+
+
+def retry_policy(config: Config) -> RetryPolicy:
+    retry = config.retry
+    return RetryPolicy(
+        retry.first, retry.factor, retry.longest, retry.lifetime, retry.bounce_lifetime, retry.warn_after
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The routing table in force, as the runner and the reports ask it."""
+
+    table: RoutingTable
+
+    def rejudge(self, envelope: Envelope, recipients: Sequence[Recipient]) -> Mapping[Lane, tuple[Recipient, ...]]:
+        if len(recipients) == 1:
+            return {decide_route(self.table, recipients[0].address, envelope.site).lane: (recipients[0],)}
+        return split_by_lane(self.table, replace(envelope, recipients=tuple(recipients)))
+
+    def letters(self, envelope: Envelope) -> list[Letter]:
+        """One letter for each lane that a message born here needs."""
+        if not envelope.site:
+            envelope = replace(envelope, site=self.table.here)
+        lanes = split_by_lane(self.table, envelope)
+        return [Letter(lane, replace(envelope, recipients=some)) for lane, some in lanes.items()]
+
+
+class PostOffice:
+    """`daemon` is s, c or e. `open` before anything else; `close` last, when nothing is in flight."""
+
+    def __init__(self, config: Config, daemon: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.daemon = daemon
+        self.judge = Judge(routing_table(config))
+        self.spool = Spool(config.spool, socket.gethostname(), log.event)
+        self.executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="spool")
+        self.committer = Committer(loop.call_soon_threadsafe)
+        self.ids = QueueIds(self.spool.root)
+        self.depositor = Depositor(self.spool, self.committer, self.ids)
+        self.owner = Owner(self.spool, daemon, time.time)
+
+    def open(self) -> None:
+        """Raises StartTrouble when mail cannot be kept where the configuration says."""
+        try:
+            self.spool.prepare()
+            self.owner.begin()
+        except SpoolUnusable as trouble:
+            what, _, do = str(trouble).partition("; ")
+            raise StartTrouble(what, do or "see `spool` in the configuration") from trouble
+        self.committer.start()
+
+    def close(self) -> None:
+        self.committer.stop()
+        self.owner.end()
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+    def use(self, config: Config) -> None:
+        """After a reload. Where the spool is cannot change while running."""
+        self.judge = Judge(routing_table(config))
+
+    def drain(
+        self,
+        config: Config,
+        lane: Lane,
+        planner: RoutePlanner,
+        carrier: Carrier,
+        limits: Limits = Limits(),
+        rejudge: Callable[[Envelope, Sequence[Recipient]], Mapping[Lane, tuple[Recipient, ...]]] | None = None,
+    ) -> Runner:
+        reports = Reports(
+            config.hostname,
+            self.depositor,
+            lambda envelope: self.judge.letters(envelope),
+            self.executor,
+            time.time,
+            log.event,
+        )
+        folder = LaneFolder(self.spool, lane, self.owner)
+        return Runner(
+            lane=lane,
+            folder=folder,
+            owner=self.owner,
+            daemon=self.daemon,
+            schedule=Schedule(),
+            planner=planner,
+            carrier=carrier,
+            retry=retry_policy(config),
+            rejudge=rejudge or self.judge.rejudge,
+            reports=reports,
+            depositor=self.depositor,
+            executor=self.executor,
+            clock=time.time,
+            chance=random.random,
+            report=log.event,
+            limits=limits,
+            watch=LaneWatch(folder),
+        )

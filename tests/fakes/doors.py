@@ -1,0 +1,171 @@
+"""A door without a house: sessions in memory, a depositor that keeps messages in a list, a wire that keeps bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mercury_s.door import Door, ListenerTerms
+from mercury_s.local.directory import Directory
+from mercury_s.policy.client import Welcome
+from mercury_s.session import Session
+from shared.config.account import Account
+from shared.mail.address import parse_address
+from shared.mail.envelope import Envelope
+from shared.routing.next_hop import NextHop
+from shared.routing.site import Delivery, Site
+from shared.routing.table import RoutingTable
+from shared.smtp.server import Limits
+
+DOMAIN = "test.example"
+USERS = ("alice", "bob", "postmaster")
+
+
+class MemoryDraft:
+    def __init__(self, depositor: MemoryDepositor, letters: Sequence[Any]) -> None:
+        self.depositor, self.letters = depositor, list(letters)
+        self.pieces: list[bytes] = []
+        self.size = 0
+
+    def write(self, chunk: bytes) -> None:
+        self.pieces.append(chunk)
+        self.size += len(chunk)
+
+    def backlog(self) -> int:
+        return self.depositor.backlog
+
+    def on_drained(self, callback: Callable[[], None]) -> None:
+        self.depositor.drained.append(callback)
+
+    def commit(self, done: Callable[[OSError | None], None]) -> None:
+        self.depositor.commits.append((self, done))
+        if self.depositor.is_prompt:
+            self.depositor.settle()
+
+    def abandon(self) -> None:
+        self.depositor.abandoned += 1
+
+
+class MemoryDepositor:
+    """`is_prompt` False: commits wait for `settle`, as they do for a disk."""
+
+    def __init__(self) -> None:
+        self.is_prompt = True
+        self.error: OSError | None = None
+        self.backlog = 0
+        self.abandoned = 0
+        self.messages: list[tuple[list[Envelope], bytes]] = []
+        self.commits: list[tuple[MemoryDraft, Callable[[OSError | None], None]]] = []
+        self.drained: list[Callable[[], None]] = []
+        self._ids = 0
+
+    def next_id(self) -> str:
+        self._ids += 1
+        return f"TEST-{self._ids:04d}"
+
+    def draft(self, letters: Sequence[Any]) -> MemoryDraft:
+        return MemoryDraft(self, letters)
+
+    def settle(self) -> None:
+        commits, self.commits = self.commits, []
+        for draft, done in commits:
+            if self.error is None:
+                self.messages.append(([letter.envelope for letter in draft.letters], b"".join(draft.pieces)))
+            done(self.error)
+
+
+@dataclass
+class Space:
+    free: int = 10**12
+
+    def free_bytes(self) -> int:
+        return self.free
+
+
+class MemoryWire:
+    def __init__(self) -> None:
+        self.sent = b""
+        self.is_closed = self.is_encrypted = self.is_paused = False
+
+    def send(self, data: bytes) -> None:
+        assert not self.is_closed, f"sent after close: {data!r}"
+        self.sent += data
+
+    def start_tls(self) -> None:
+        self.is_encrypted = True
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+
+    def tls_words(self) -> str:
+        return "TLSv1.3 with TEST" if self.is_encrypted else ""
+
+
+async def only_alice(login: str, password: str, client: str) -> str:
+    return login if (login, password) == (f"alice@{DOMAIN}", "secret") else ""
+
+
+def make_door(**changes: Any) -> Door:
+    accounts = {f"{user}@{DOMAIN}": Account(parse_address(f"{user}@{DOMAIN}")) for user in USERS}
+    site = Site("hq", (), Delivery.RELAY, (NextHop("smart.example"),))
+    door = Door(
+        hostname=f"mx.{DOMAIN}",
+        table=RoutingTable(f"mx.{DOMAIN}", frozenset({DOMAIN}), {"hq": site}, "hq"),
+        directory=Directory([DOMAIN], lambda: accounts, dict),
+        depositor=MemoryDepositor(),  # type: ignore[arg-type]
+        room=Space(),
+        authenticate=only_alice,
+        rules=(),
+        limits=Limits(),
+        largest_message=1024 * 1024,
+        most_recipients=100,
+        most_sessions=1000,
+        most_sessions_of_client=50,
+        idle_seconds=300.0,
+        clock=lambda: 1_800_000_000.0,
+    )
+    return replace(door, **changes)
+
+
+@dataclass
+class Visit:
+    """A session and both its ends."""
+
+    session: Session
+    wire: MemoryWire
+    depositor: MemoryDepositor
+
+    def say(self, *pieces: bytes) -> bytes:
+        """What was answered to `pieces`, sent one after another."""
+        before = len(self.wire.sent)
+        for piece in pieces:
+            self.session.receive(piece)
+        return self.wire.sent[before:]
+
+
+def open_session(may_relay: bool = False, terms: ListenerTerms | None = None, **changes: Any) -> Visit:
+    door = make_door(**changes)
+    wire = MemoryWire()
+    terms = terms or ListenerTerms(is_submission=False, starttls=True, auth=("PLAIN", "LOGIN"))
+    welcome = Welcome(may_relay, False, "hq" if may_relay else "", "a test says so")
+    session = Session(door, terms, welcome, "192.0.2.9", wire)
+    session.begin()
+    return Visit(session, wire, door.depositor)  # type: ignore[arg-type]
+
+
+def run_pending() -> None:
+    """Let coroutines that were started go as far as they can."""
+
+    async def turn() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    asyncio.get_event_loop().run_until_complete(turn())
