@@ -6,6 +6,7 @@ Here: paths, ports, the text of mercury.yaml. Not here: what runs on it (players
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import socket
 import tempfile
@@ -108,12 +109,19 @@ def set_stage() -> Stage:
 
 
 def free_port(wanted: int, address: str) -> int:
-    """`wanted` if it is free at `address` for TCP and UDP, else one that is."""
-    for port in [wanted, *range(wanted + 10000, wanted + 10100)]:
-        stream, datagram = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with contextlib.suppress(OSError), stream, datagram:
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            stream.bind((address, port))
-            datagram.bind((address, port))
+    """`wanted` if it is free at `address` for TCP and UDP, else one that is. Raises OSError when none is near."""
+    near = range(wanted + 10000, wanted + 10100)
+    for port in itertools.chain([wanted], near):
+        if is_free(port, address):
             return port
     raise OSError(f"no free port near {wanted} at {address}")
+
+
+def is_free(port: int, address: str) -> bool:
+    stream, datagram = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with contextlib.suppress(OSError), stream, datagram:
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stream.bind((address, port))
+        datagram.bind((address, port))
+        return True
+    return False

@@ -1,0 +1,206 @@
+"""What is measured, and how one run of it goes: set up, warm up, measure, clear away."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import os
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import cpu_seconds, memory
+from rivals import Rival, Task
+
+SECONDS_A_RUN = 120.0
+#  Messages, connections, octets, first and last (ns), as the sink has counted them.
+Count = Callable[[], tuple[int, ...]]
+MX_ADDRESSES = [f"127.0.9.{number}" for number in range(1, 51)]
+DNS_ADDRESS = "127.0.9.253"
+
+
+@dataclass(frozen=True)
+class Case:
+    """`goal` is the ratio of messages a second to Postfix that we want; of the latency, where `is_latency`."""
+
+    name: str
+    words: str
+    kind: str
+    sessions: int
+    messages: int
+    octets: int = 4096
+    a_connection: int = 1
+    users: int = 1
+    domains: int = 0
+    is_latency: bool = False
+    goal: float = 1.0
+
+    def load_options(self) -> list[str]:
+        suffix = {"local": "hq.example", "direct": "e2e.test"}.get(self.kind, "elsewhere.example")
+        options = {"s": self.sessions, "n": self.messages, "l": self.octets, "m": self.a_connection, "u": self.users}
+        words = [word for key, value in options.items() for word in (f"-{key}", str(value))]
+        return [*words, "-d", str(self.domains), "-D", suffix]
+
+
+CASES = (
+    Case("receive", "20 sessions, 4 KiB, one message a connection", "receive", 20, 1500, goal=2.5),
+    Case("receive-kept", "20 sessions, 4 KiB, connections kept", "receive", 20, 3000, a_connection=0, goal=3),
+    Case("receive-100", "100 sessions, 4 KiB, connections kept", "receive", 100, 4000, a_connection=0, goal=4),
+    Case("receive-one", "one session, connection to 250", "receive", 1, 200, is_latency=True, goal=0.8),
+    Case("receive-1M", "10 sessions, 1 MiB", "receive", 10, 100, 1 << 20, goal=1.5),
+    Case("receive-25M", "2 sessions, 25 MiB", "receive", 2, 6, 25 << 20, goal=1.5),
+    Case("relay", "drain 5,000 of 4 KiB to one smarthost", "relay", 20, 5000, a_connection=0, goal=5),
+    Case("local", "receive and deliver 5,000 into 50 Maildirs", "local", 20, 5000, a_connection=0, users=50, goal=2),
+    Case("direct", "drain 5,000 to 500 domains by MX", "direct", 20, 5000, a_connection=0, domains=500, goal=4),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    rate: float
+    cpu_ms: float
+    memory: float
+    p50_ms: float = 0.0
+    trouble: str = ""
+
+
+class Bench:
+    """The tools, compiled once, and the folder they work in."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        here = Path(__file__).resolve().parent
+        for tool in ("load", "sink"):
+            command = ["gcc", "-O2", "-Wall", "-pthread", "-o", str(folder / tool), str(here / f"{tool}.c")]
+            subprocess.run(command, check=True)
+
+    def run(self, rival: Rival, case: Case) -> Result:
+        task = self._task(case)
+        rival.set_up(task)
+        try:
+            match case.kind:
+                case "receive":
+                    return self._receive(rival, case)
+                case "local":
+                    return self._deliver(rival, case)
+                case _:
+                    return self._drain(rival, case, task)
+        finally:
+            rival.stop()
+
+    def _task(self, case: Case) -> Task:
+        return Task(case.kind, smarthost=("127.0.0.1", 2600), dns=(DNS_ADDRESS, 53), users=case.users)
+
+    def load(self, rival: Rival, case: Case, messages: int = 0) -> dict[str, object]:
+        options = case.load_options() + (["-n", str(messages)] if messages else [])
+        done = subprocess.run(
+            [str(self._folder / "load"), *options, str(rival.port)],
+            capture_output=True, text=True, timeout=SECONDS_A_RUN,
+        )  # fmt: skip
+        result: dict[str, object] = json.loads(done.stdout)
+        return result
+
+    def _receive(self, rival: Rival, case: Case) -> Result:
+        rival.start()
+        self.load(rival, case, messages=min(case.messages, 2 * case.sessions))
+        before, queued = _cpu(rival), rival.queued()
+        said = self.load(rival, case)
+        cpu = _cpu(rival) - before
+        kept = rival.queued() - queued
+        trouble = str(said["first_error"]) or ("" if kept == case.messages else f"{kept} of {case.messages} queued")
+        return self._result(rival, case, float(str(said["seconds"])), cpu, said, trouble)
+
+    def _deliver(self, rival: Rival, case: Case) -> Result:
+        rival.start()
+        self.load(rival, case, messages=2 * case.sessions)
+        until(lambda: rival.delivered() == 2 * case.sessions)
+        before, began = _cpu(rival), time.monotonic()
+        said = self.load(rival, case)
+        is_through = until(lambda: rival.delivered() >= case.messages + 2 * case.sessions)
+        seconds = time.monotonic() - began
+        trouble = str(said["first_error"]) or ("" if is_through else f"{rival.delivered()} delivered")
+        return self._result(rival, case, seconds, _cpu(rival) - before, said, trouble)
+
+    def _drain(self, rival: Rival, case: Case, task: Task) -> Result:
+        """Filled first, then restarted to deliver; the clock runs from the first to the last message at the sink."""
+        rival.start(may_deliver=False)
+        said = self.load(rival, case)
+        rival.stop()
+        os.sync()
+        places = [f"{address}:25" for address in MX_ADDRESSES] if case.kind == "direct" else ["127.0.0.1:2600"]
+        with self._name_server(case), self._sink(places) as count:
+            rival.drain()
+            if not until(lambda: count()[0] > 0):
+                return Result(0, 0, 0, trouble="nothing arrived")
+            before = _cpu(rival)
+            is_through = until(lambda: count()[0] >= case.messages)
+            arrived, _, _, first, last = count()
+            #  Taking the last entries out of the queue belongs to the work.
+            is_empty = until(lambda: rival.queued() == 0, 15)
+            cpu = _cpu(rival) - before
+            trouble = str(said["first_error"]) or ("" if is_through and is_empty else f"{arrived} arrived")
+            return self._result(rival, case, (last - first) / 1e9, cpu, {}, trouble)
+
+    def _result(
+        self, rival: Rival, case: Case, seconds: float, cpu: float, said: dict[str, object], trouble: str
+    ) -> Result:
+        times = said.get("connect_to_250_ms")
+        p50 = float(times["p50"]) if isinstance(times, dict) else 0.0
+        rate = case.messages / seconds if seconds > 0 else 0.0
+        return Result(rate, cpu / case.messages * 1e3, sum(memory(pid) for pid in rival.pids), p50, trouble)
+
+    @contextlib.contextmanager
+    def _sink(self, places: list[str]) -> Iterator[Count]:
+        file = self._folder / "counters"
+        file.unlink(missing_ok=True)
+        process = subprocess.Popen([str(self._folder / "sink"), str(file), *places])
+        try:
+            until(lambda: file.exists() and file.stat().st_size == 4096)
+            with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 4096) as counters:
+                yield lambda: struct.unpack_from("<5q", counters)
+        finally:
+            process.kill()
+            process.wait()
+
+    @contextlib.contextmanager
+    def _name_server(self, case: Case) -> Iterator[None]:
+        """nsd with d0 to d499.e2e.test, whose MX are fifty addresses of the sink."""
+        if case.kind != "direct":
+            yield
+            return
+        folder = self._folder / "nsd"
+        folder.mkdir(exist_ok=True)
+        count = len(MX_ADDRESSES)
+        zone = "$ORIGIN e2e.test.\n$TTL 3600\n@ SOA ns hostmaster 1 3600 900 86400 300\n@ NS ns\nns A 127.0.9.253\n"
+        zone += "".join(f"d{number} MX 10 mx{number % count}\n" for number in range(case.domains))
+        zone += "".join(f"mx{number} A {address}\n" for number, address in enumerate(MX_ADDRESSES))
+        (folder / "e2e.zone").write_text(zone)
+        (folder / "nsd.conf").write_text(
+            f'server:\n  ip-address: {DNS_ADDRESS}\n  username: ""\n  chroot: ""\n  database: ""\n'
+            f"  zonesdir: {folder}\n  pidfile: {folder}/pid\n  zonelistfile: {folder}/zonelist\n"
+            f"  xfrdfile: {folder}/xfrd\n  xfrdir: {folder}\n  server-count: 1\n  rrl-ratelimit: 0\n"
+            f"remote-control:\n  control-enable: no\nzone:\n  name: e2e.test\n  zonefile: e2e.zone\n"
+        )
+        process = subprocess.Popen(["nsd", "-d", "-c", str(folder / "nsd.conf")], stderr=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _cpu(rival: Rival) -> float:
+    return sum(cpu_seconds(pid) for pid in rival.pids)
+
+
+def until(condition: Callable[[], bool], seconds: float = SECONDS_A_RUN) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
