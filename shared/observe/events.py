@@ -35,6 +35,19 @@ class Event(str):
         return event
 
 
+_known: dict[str, Event] = {}
+
+
+def named(name: str) -> Event:
+    """The event of that name; the rooms below this one, which cannot import it, write it `entry_set_aside`."""
+    found = _known.get(name)
+    if found is None:
+        dashed = name.replace("_", "-")
+        found = next((event for event in globals().values() if type(event) is Event and event == dashed), None)
+        found = _known[name] = found or Event(dashed, "not in the list")
+    return found
+
+
 # The life of a daemon.
 DAEMON_STARTED = Event("daemon-started", "ready: the listeners are open, the lanes are drained", Priority.NOTICE)
 DAEMON_STOPPING = Event("daemon-stopping", "asked to stop; what is in flight is finished first", Priority.NOTICE)
@@ -51,6 +64,7 @@ LISTENING = Event("listening", "a listener is open", Priority.NOTICE)
 # Faults of ours, and what libraries complain about.
 FAULT = Event("fault", "an exception nobody expected, with its traceback", Priority.ERROR)
 LIBRARY_SAID = Event("library-said", "a library we use logged a warning or an error", Priority.WARNING)
+EVENT_UNSPEAKABLE = Event("event-unspeakable", "an event had a field that cannot be shown", Priority.ERROR)
 EVENTS_LOST = Event("events-lost", "events that could not be written, and how many", Priority.ERROR)
 
 # Sessions of MercuryS.
@@ -74,8 +88,11 @@ LOGIN_REFUSED = Event("login-refused", "a login was wrong", Priority.NOTICE)
 # The spool.
 DEPOSIT_FAILED = Event("deposit-failed", "a message could not be made durable; the client keeps it", Priority.ERROR)
 ENTRY_SET_ASIDE = Event("entry-set-aside", "an entry could not be read and was moved to corrupt/", Priority.ERROR)
-ENTRY_ADOPTED = Event("entry-adopted", "entries of a dead owner went back to their lane", Priority.WARNING)
+ENTRY_ADOPTED = Event("entry-adopted", "an entry of a dead owner went back to its lane", Priority.WARNING)
+ENTRIES_ADOPTED = Event("entries-adopted", "entries of a dead owner went back to their lane", Priority.WARNING)
 LEFTOVER_SWEPT = Event("leftover-swept", "remains of an interrupted deposit were removed", Priority.NOTICE)
+CLAIM_FAILED = Event("claim-failed", "an entry could not be opened for now; it stays in its lane", Priority.WARNING)
+TRAIL_DAMAGED = Event("trail-damaged", "lines of a trail cannot be read and are skipped", Priority.WARNING)
 SPOOL_TROUBLE = Event("spool-trouble", "an operation on the spool failed and will be tried again", Priority.ERROR)
 SPOOL_FULL = Event("spool-full", "too little free space; mail is refused for now", Priority.ALERT)
 SPOOL_BACK = Event("spool-back", "there is room again, or the spool can be written again", Priority.NOTICE)

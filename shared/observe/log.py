@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from shared.observe import wording
+from shared.observe import events, wording
+from shared.observe.events import Event
 from shared.observe.sinks import RecordFile, Sink, TextStream
 
 Fields = dict[str, str | int | float | bool]
@@ -37,15 +38,16 @@ class EventLog:
         """Something happened. A field that is None is left out; a Secret, or a field named like one, is masked."""
         if self._is_silent:
             return
+        event = name if isinstance(name, Event) else events.named(name)
         try:
-            self._say(name, wording.clean(fields))
+            self._say(event, wording.clean(fields))
         except Exception as error:  # a __str__ that raises must not break the work that was to be logged
-            self._say("event-unspeakable", {"name": str(name), "reason": type(error).__name__})
+            self._say(events.EVENT_UNSPEAKABLE, {"name": event, "reason": type(error).__name__})
 
-    def _say(self, name: str, fields: Fields) -> None:
+    def _say(self, name: Event, fields: Fields) -> None:
         at = self._clock()
         if self._text is not None:
-            self._text.write(wording.render_text(name, fields), at, wording.priority_of(name))
+            self._text.write(wording.render_text(name, fields), at, name.priority)
         if self._records is not None:
             self._records.write(wording.render_json(at, self._daemon, name, fields))
         for watcher in self._watchers:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from shared.observe.events import Event, Priority
 from shared.observe.secret import MASK, Secret
 
 LONGEST_VALUE = 256
@@ -91,7 +90,3 @@ def render_json(at: float, daemon: str, name: str, fields: Mapping[str, str | in
         else:
             parts.append(f'"{key}":{json.dumps(value)}')
     return ",".join(parts) + "}"
-
-
-def priority_of(name: str) -> Priority:
-    return name.priority if isinstance(name, Event) else Priority.INFO

@@ -30,7 +30,7 @@ from shared.service.life import EXIT_DONE, EXIT_TROUBLE, Daemon, Life, Signals, 
 from shared.service.listen import InheritedSockets
 from shared.service.lock import InstanceLock, lock_path
 from shared.service.notify import ServiceManager
-from shared.service.trouble import StartTrouble, line_of, user_name
+from shared.service.trouble import EXPECTED, StartTrouble, line_of, user_name
 
 __all__ = ["Daemon", "StartTrouble", "inherited_sockets", "run_daemon"]
 
@@ -61,7 +61,7 @@ def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str]
         _inherited = InheritedSockets.from_environment(os.environ, os.getpid())
         lock.take()
         text = _open_log(name, config)
-    except (StartTrouble, OSError) as trouble:
+    except EXPECTED as trouble:
         _complain(line_of(name, trouble))
         sys.exit(EXIT_TROUBLE)
     text.hold()
@@ -69,7 +69,7 @@ def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str]
     end = _run(name, life, build, config)
     if end is not None:
         log.event(events.DAEMON_START_FAILED, reason=str(end))
-        text.release(is_wanted=not isinstance(end, StartTrouble | OSError))
+        text.release(is_wanted=not isinstance(end, EXPECTED))
     log.close()
     lock.release()
     if end is not None:

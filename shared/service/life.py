@@ -19,7 +19,7 @@ from shared.observe import events
 from shared.observe.faults import fault
 from shared.observe.log import EventLog
 from shared.service.notify import ServiceManager
-from shared.service.trouble import StartTrouble
+from shared.service.trouble import EXPECTED
 
 GRACE = 10.0
 #  What a daemon may take beyond its grace before it is left alone: it knows about the grace, so this is for faults.
@@ -82,7 +82,7 @@ class Life:
             daemon = build(config)
             await daemon.start()
         except (Exception, asyncio.CancelledError) as error:
-            if not isinstance(error, StartTrouble | OSError):
+            if not isinstance(error, EXPECTED):
                 fault(self._log, error, f"start of {self._name}")
             if daemon is not None:
                 await self._stop(daemon, grace=0.0)
@@ -116,7 +116,7 @@ class Life:
             for problem in errors.problems:
                 self._log.event(events.CONFIG_REFUSED, problem=str(problem))
             refused = str(errors.problems[0]) if errors.problems else str(errors)
-        except (StartTrouble, OSError) as error:
+        except EXPECTED as error:
             self._log.event(events.CONFIG_REFUSED, problem=str(error))
             refused = str(error)
         except Exception as error:

@@ -6,6 +6,7 @@ import os
 import pwd
 
 from shared.mail.reply import printable
+from shared.spool.spool import SpoolUnusable
 
 
 class StartTrouble(Exception):
@@ -20,12 +21,18 @@ class StartTrouble(Exception):
         return f"{self.what}; {self.do}"
 
 
+#  What keeps a daemon from starting and needs no traceback: the text says it all.
+EXPECTED = (StartTrouble, SpoolUnusable, OSError)
+
+
 def line_of(daemon: str, error: BaseException) -> str:
     """The one line for stderr that says why `daemon` does not start."""
     if isinstance(error, StartTrouble):
         text = f"cannot {error}"
     elif isinstance(error, OSError):
         text = f"cannot {_os_trouble(error)}"
+    elif isinstance(error, SpoolUnusable):
+        text = f"cannot use the {error}"
     else:
         text = f"cannot start: {error}"
     return printable(f"{daemon}: {' '.join(text.split())}")

@@ -1,0 +1,70 @@
+"""`mercury status`: do the daemons run, what waits, how much room is left; one screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import click
+
+from shared.admin.command import Office
+from shared.admin.entries import list_entries
+from shared.admin.output import age, echo_json, octets
+from shared.routing.lane import Lane
+from shared.service.lock import lock_path, running_pid
+from shared.spool.spool import Spool
+
+DAEMONS = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "MercuryE"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def status(office: Office, as_json: bool) -> None:
+    """The daemons, the queue and the disk."""
+    spool = Spool(office.config.spool, office.config.hostname)
+    daemons = {name: _daemon(spool, name) for name in DAEMONS}
+    lanes = {lane.word: _lane(spool, lane) for lane in Lane}
+    free = _free(spool)
+    if as_json:
+        echo_json({"daemons": daemons, "lanes": lanes, "free": free})
+        return
+    for name, state in daemons.items():
+        click.echo(f"{DAEMONS[name]:<9} {state['text']}")
+    for word, lane in lanes.items():
+        if lane["entries"] or word in ("local", "relay", "direct"):
+            click.echo(f"{word:<9} {_lane_text(lane)}")
+    click.echo(f"{'disk':<9} {octets(free) + ' free' if free is not None else 'not readable'} in {spool.root}")
+
+
+def _daemon(spool: Spool, name: str) -> dict[str, object]:
+    try:
+        pid = running_pid(lock_path(spool.root, name))
+    except OSError as error:
+        return {"running": None, "pid": None, "text": f"not known: {error.strerror}"}
+    if pid is None:
+        return {"running": False, "pid": None, "text": "not running on this host"}
+    return {"running": True, "pid": pid, "text": f"running, pid {pid}"}
+
+
+def _lane(spool: Spool, lane: Lane) -> dict[str, float | int | None]:
+    entries = list(list_entries(spool, (lane,)))
+    return {
+        "entries": len(entries),
+        "octets": sum(entry.size for entry in entries),
+        "oldest": min((entry.arrived for entry in entries), default=None),
+    }
+
+
+def _lane_text(lane: Mapping[str, float | int | None]) -> str:
+    if not lane["entries"] or lane["oldest"] is None:
+        return "empty"
+    size = octets(int(lane["octets"] or 0))
+    return f"{lane['entries']} entries, {size}, oldest {age(time.time() - lane['oldest'])}"
+
+
+def _free(spool: Spool) -> int | None:
+    try:
+        return spool.free_bytes()
+    except OSError:
+        return None

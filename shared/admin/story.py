@@ -1,0 +1,109 @@
+"""The story of a message: the trails of its entries and the daemons' events about it, merged by time.
+
+An attempt stands in both, as the trail must survive a power cut and the events a retired entry; the twin is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.admin.entries import list_entries
+from shared.admin.output import moment
+from shared.mail.reply import printable
+from shared.observe.sinks import record_files
+from shared.routing.lane import Lane
+from shared.spool.spool import Spool
+from shared.spool.trail import Trail
+
+#  The trail is written, then the event; with a sync in between they are this far apart at most.
+TWIN_SECONDS = 5.0
+#  The event about a recipient is named after the line in the trail.
+_TWIN_PREFIX = "recipient-"
+_NAMES = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "MercuryE"}
+_FIRST = ("at", "daemon", "event", "recipient", "reply", "host", "detail")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`event` is a name of the trail or of the event list; `fields` is what else was said."""
+
+    at: float
+    daemon: str
+    event: str
+    fields: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"at": self.at, "daemon": self.daemon, "event": self.event, **self.fields}
+
+    def line(self) -> str:
+        """For people: when, who, what, for whom, what was answered, and the rest as key=value."""
+        fields = dict(self.fields)
+        words = [self.event.replace("-", " ")]
+        if recipient := fields.pop("recipient", ""):
+            words.append(f"<{recipient}>")
+        if host := fields.pop("host", ""):
+            words.append(f"by {host}")
+        text = " ".join(words)
+        said = [str(value) for key in ("reply", "detail", "reason") if (value := fields.pop(key, ""))]
+        rest = [f"{key}={value}" for key, value in fields.items()]
+        text += (": " + "; ".join(said) if said else "") + ("  " + " ".join(rest) if rest else "")
+        return printable(f"{moment(self.at)}  {_NAMES.get(self.daemon, self.daemon):<8}  {text}")
+
+
+def tell(spool: Spool, events: Path, queue_id: str) -> list[Step]:
+    """All steps of the message, the oldest first."""
+    trail = list(_from_trails(spool, queue_id))
+    told = [step for step in _from_events(events, queue_id) if not _has_twin(step, trail)]
+    return sorted(trail + told, key=lambda step: step.at)
+
+
+def _from_trails(spool: Spool, queue_id: str) -> Iterator[Step]:
+    has_arrived = False
+    for entry in list_entries(spool, tuple(Lane), lambda parts: parts.id == queue_id):
+        if entry.envelope and not has_arrived:
+            has_arrived = True
+            fields = {"sender": entry.sender or "<>", "client": entry.envelope.client, "size": entry.size}
+            yield Step(entry.arrived, "mercury-s", "arrived", {key: value for key, value in fields.items() if value})
+        for record in Trail(f"{spool.folder(entry.lane)}/trail/{entry.name}").records:
+            fields = {key: getattr(record, key) for key in ("recipient", "reply", "host", "detail")}
+            yield Step(record.at, record.daemon, record.event, {key: value for key, value in fields.items() if value})
+
+
+def _from_events(folder: Path, queue_id: str) -> Iterator[Step]:
+    """Lines are searched as text first: of millions, a handful is about this message."""
+    wanted = f'"id":"{queue_id}"'.encode()
+    for path in record_files(folder):
+        try:
+            with path.open("rb") as file:
+                for line in file:
+                    if wanted in line:
+                        yield from _parse(line)
+        except OSError:
+            continue  # turned over for the last time, or not for our eyes
+
+
+def _parse(line: bytes) -> Iterator[Step]:
+    try:
+        fields = json.loads(line)
+        at, daemon, event = float(fields.pop("at")), str(fields.pop("daemon")), str(fields.pop("event"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return  # a line torn by a power cut
+    fields.pop("id")
+    yield Step(at, daemon, event, fields)
+
+
+def _has_twin(told: Step, trail: list[Step]) -> bool:
+    name = told.event.removeprefix(_TWIN_PREFIX)
+    if told.event == "operator-acted":
+        name = str(told.fields.get("action"))
+    recipient = told.fields.get("recipient", "")
+    return any(
+        step.event == name
+        and step.fields.get("recipient", "") == recipient
+        and abs(step.at - told.at) <= TWIN_SECONDS
+        for step in trail
+    )
