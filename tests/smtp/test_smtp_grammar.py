@@ -27,7 +27,7 @@ GOOD_MAIL = {
     'FROM:<"a>b"@b.example>': SenderGiven(Address("a>b", "b.example")),
 }
 BAD_MAIL = {
-    "": 501, "TO:<a@b.example>": 501, "FROM:a@b.example": 501, "FROM:<a@b.example": 501, "FROM:<<a@b.example>>": 553,
+    "": 501, "TO:<a@b.example>": 501, "FROM:a@b.example": 501, "FROM:<a@b.example": 501, "FROM:<<a@b.example>>": 501,
     "FROM:<a@b.example>x": 501, "FROM <a@b.example>": 501, "FROM:<a@b..example>": 553, "FROM:<jörg@b.example>": 553,
     "FROM:<a@b.example> X=1": 555, "FROM:<a@b.example> NOTIFY=NEVER": 555, "FROM:<a@b.example> SIZE": 501,
     "FROM:<a@b.example> SIZE=0x10": 501, "FROM:<a@b.example> SIZE=1_000": 501, "FROM:<a@b.example> SIZE=+1": 501,
