@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from mailsite import Site
-from peers import FarEnd, NameServer, SmtpSink
+from peers import FarEnd, NameServer
 from process import free_port
+from setting import FAR_ADDRESSES, Stage
 
 HERE = Path(__file__).parent
-FAR_ADDRESSES = ("127.0.0.21", "127.0.0.22")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,34 +29,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         for value in getattr(item, "funcargs", {}).values():
             if isinstance(value, Site):
                 report.sections.append(("daemons", value.logs()))
-
-
-class Stage:
-    """What a test has started; `clear` ends it, sites before the peers they talk to."""
-
-    def __init__(self) -> None:
-        self._sites: list[Site] = []
-        self._peers: list[FarEnd | SmtpSink | NameServer] = []
-
-    def site(self, root: Path) -> Site:
-        site = Site(root)
-        self._sites.append(site)
-        return site
-
-    def peer(self, peer: FarEnd | SmtpSink | NameServer) -> None:
-        self._peers.append(peer)
-        peer.start()
-
-    def clear(self) -> None:
-        try:
-            for site in self._sites:
-                site.stop()
-                assert "Traceback (most recent call last)" not in site.logs(), site.logs()
-        finally:
-            for site in self._sites:
-                site.kill("".join(site.daemons))
-            for peer in self._peers:
-                peer.stop()
 
 
 @pytest.fixture

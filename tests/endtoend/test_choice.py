@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clients import send
-from conftest import FAR_ADDRESSES, Stage
 from deadline import eventually, stays
 from mailsite import Site
 from peers import FarEnd, NameServer
 from process import free_port
+from setting import FAR_ADDRESSES, Stage
 
 SENDER = "bert@hq.example"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 from clients import Load, Raw, send
-from conftest import FAR_ADDRESSES, Stage
 from deadline import eventually
 from mailsite import Site
 from peers import FarEnd, NameServer
 from process import free_port
+from setting import FAR_ADDRESSES, Stage
 
 TOKEN = re.compile(rb"load-\d+-\d+-\d+-\.")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from clients import Raw, send, send_by_curl, send_by_swaks
-from conftest import FAR_ADDRESSES, Stage
 from deadline import eventually
 from mailsite import Site
 from peers import FarEnd, Kept, NameServer, SmtpSink, smtp_source
 from process import free_port
 from samples import SMALL, Sample, attachment, without_trace
+from setting import FAR_ADDRESSES, Stage
 
 DOMAINS = {"local": "hq.example", "relay": "elsewhere.example", "direct": "partner.example"}
 ZONE = """@ MX 10 mx1

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from clients import Raw
-from conftest import Stage
 from deadline import eventually, stays
 from mailsite import Site
+from setting import Stage
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Stage
 from deadline import eventually
 from mailsite import ROOT
 from process import answers, free_port
+from setting import Stage
 
 RUNNER = ROOT.parent / "shared" / "vectors" / "run_vectors.py"
 PASSWORD = "correct-horse-battery"
