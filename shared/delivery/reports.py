@@ -1,0 +1,102 @@
+"""Reports to senders: a delivery status notification becomes an entry of its own, from the null sender.
+
+Who is told is decided by the fates (shared/dsn/fate.py), the text by shared/dsn/report.py. A report is durable in the
+spool when these coroutines return. Nothing is ever reported to the null sender, so a bounce of a bounce ends here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+
+from shared.delivery.attempt import Report
+from shared.delivery.errands import Errands
+from shared.dsn.fate import Action, Fate, is_wanted
+from shared.dsn.original import LONGEST_COPY, Original
+from shared.dsn.report import Letterhead, is_global, render_delay, render_failure, render_success
+from shared.mail.content import Content
+from shared.mail.envelope import Body, Envelope, Notify, Recipient, Return
+from shared.observe import events
+from shared.spool.deposit import Depositor, Letter, deposit
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """`hostname` signs as Reporting-MTA; `route_letters` says in which lane a letter to the sender starts its way."""
+
+    hostname: str
+    depositor: Depositor
+    route_letters: Callable[[Envelope], Sequence[Letter]]
+    executor: Executor
+    clock: Callable[[], float]
+    report: Report
+
+    async def tell_failure(self, envelope: Envelope, content: Content, fates: Sequence[Fate]) -> str:
+        """The queue id of the report, or "" when nobody is to be told. Raises OSError."""
+        if envelope.sender is None:
+            self.report(
+                events.BOUNCE_DISCARDED,
+                id=envelope.id,
+                cause=envelope.cause or None,
+                recipient=tuple(fate.recipient.address for fate in fates),
+                reply=fates[0].reply,
+            )
+            return ""
+        return await self._tell(envelope, content, fates, render_failure)
+
+    async def tell_delay(
+        self, envelope: Envelope, content: Content, fates: Sequence[Fate], retry_until: float
+    ) -> str:
+        """As tell_failure; `retry_until` is when it will be given up."""
+        return await self._tell(envelope, content, fates, partial(render_delay, retry_until=retry_until))
+
+    async def tell_success(self, envelope: Envelope, content: Content, fates: Sequence[Fate]) -> str:
+        """As tell_failure, for those who asked to hear of success."""
+        return await self._tell(envelope, content, fates, render_success)
+
+    def _letterhead(self, identity: str, now: float) -> Letterhead:
+        return Letterhead(self.hostname, identity, f"<{identity}.report@{self.hostname}>", now)
+
+    async def _tell(
+        self,
+        cause: Envelope,
+        content: Content,
+        fates: Sequence[Fate],
+        render: Callable[[Letterhead, Envelope, Sequence[Fate], Original], bytes],
+    ) -> str:
+        fates = [fate for fate in fates if is_wanted(fate)]
+        if cause.sender is None or not fates:
+            return ""
+        wants_whole = fates[0].action is Action.FAILED and cause.ret is not Return.HEADERS
+        original = await Errands(self.executor).ask(_read_original, content, wants_whole)
+        if original is None:
+            self.report(events.SPOOL_TROUBLE, id=cause.id, reason="the message cannot be read for a report about it")
+            original = Original(b"")
+        now = self.clock()
+        identity = self.depositor.next_id()
+        message = render(self._letterhead(identity, now), cause, fates, original)
+        recipient = Recipient(cause.sender, (Notify.NEVER,))
+        envelope = Envelope(
+            id=identity,
+            sender=None,
+            recipients=(recipient,),
+            arrived=now,
+            site=cause.site,
+            body=Body.SEVEN_BIT if message.isascii() else Body.EIGHT_BIT,
+            smtputf8=is_global(cause),
+            cause=cause.id,
+        )
+        await deposit(self.depositor, self.route_letters(envelope), message)
+        return identity
+
+
+def _read_original(content: Content, wants_whole: bool) -> Original | None:
+    try:
+        if wants_whole and content.size <= LONGEST_COPY:
+            whole = b"".join(content.chunks())
+            return Original(content.head(), whole)
+        return Original(content.head())
+    except OSError:
+        return None

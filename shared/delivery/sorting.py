@@ -1,0 +1,120 @@
+"""Sorting: a claimed entry whose recipients no longer belong in this lane goes where they do belong.
+
+The routing table is asked again at every claim, so a site can change its word while mail is queued. All recipients to
+one lane is a rename. Only some of them is a new entry, durable before the trail of this one says "moved"; a crash in
+between delivers to them twice at worst. The new entry has a queue id of its own, since under the old one it could get
+the name of an entry of the same message that is in that lane already; the trail and the log link the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+from shared.delivery.attempt import Rejudge
+from shared.delivery.settle import Desk
+from shared.mail.envelope import Recipient
+from shared.observe import events
+from shared.routing.lane import Lane
+from shared.spool.claim import Claim
+from shared.spool.deposit import Depositor, Draft, Letter
+from shared.spool.trail import MOVED, TrailRecord
+
+#  As the depositor asks of those who feed it: above this much not yet on its way to the disk, wait.
+BACKLOG = 1 << 20
+PIECE = 1 << 18
+
+Ways = Mapping[Lane, tuple[Recipient, ...]]
+
+
+def judge_again(rejudge: Rejudge, lane: Lane, claim: Claim) -> tuple[tuple[Recipient, ...], Ways]:
+    """Who stays here, and who goes to which other lane."""
+    unfinished = claim.unfinished
+    ways = rejudge(claim.envelope, unfinished)
+    here = ways.get(lane, ())
+    if len(here) == len(unfinished):
+        return here, {}
+    return here, {other: who for other, who in ways.items() if other is not lane and who}
+
+
+@dataclass(frozen=True, slots=True)
+class Sorter:
+    """Moves entries, or copies parts of them."""
+
+    desk: Desk
+    depositor: Depositor
+    executor: Executor
+    lane: Lane
+
+    async def send_on(self, claim: Claim, stays: Sequence[Recipient], ways: Ways) -> bool:
+        """Everyone in `ways` is on the new way when this returns. True: the entry is no longer ours."""
+        lanes = list(ways)
+        last = None if stays else lanes.pop()
+        for lane in lanes:
+            await self._split_off(claim, lane, ways[lane])
+        if last is None:
+            return False
+        await self.desk.move(claim, last, self.desk.clock())
+        self._say(claim, last, ways[last])
+        return True
+
+    async def _split_off(self, claim: Claim, lane: Lane, recipients: tuple[Recipient, ...]) -> None:
+        desk = self.desk
+        identity = await desk.insist(claim, lambda: self._copy(claim, lane, recipients))
+        detail = f"to {lane.word} as {identity}"
+        records = [
+            TrailRecord(desk.clock(), desk.daemon, MOVED, str(who.address), detail=detail) for who in recipients
+        ]
+        await desk.write_trail(claim, records, durable=True)
+        self._say(claim, lane, recipients, identity)
+
+    async def _copy(self, claim: Claim, lane: Lane, recipients: tuple[Recipient, ...]) -> str:
+        """A new durable entry with the bytes of this one, never whole in memory: its id. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        identity = self.depositor.next_id()
+        draft = self.depositor.draft([Letter(lane, replace(claim.envelope, id=identity, recipients=recipients))])
+        try:
+            pieces = claim.content.chunks(PIECE)
+            while piece := await loop.run_in_executor(self.executor, next, pieces, b""):
+                draft.write(piece)
+                if draft.backlog() > BACKLOG:
+                    await _drained(draft)
+        except BaseException:
+            draft.abandon()
+            raise
+        await _committed(draft.commit)
+        return identity
+
+    def _say(self, claim: Claim, lane: Lane, recipients: Sequence[Recipient], identity: str | None = None) -> None:
+        for recipient in recipients:
+            self.desk.report(
+                events.RECIPIENT_MOVED,
+                id=claim.envelope.id,
+                recipient=recipient.address,
+                lane=self.lane.word,
+                to=lane.word,
+                as_id=identity,
+            )
+
+
+async def _drained(draft: Draft) -> None:
+    drained = asyncio.Event()
+    draft.on_drained(drained.set)
+    await drained.wait()
+
+
+async def _committed(commit: Callable[[Callable[[OSError | None], None]], None]) -> None:
+    durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(error: OSError | None) -> None:
+        if durable.done():
+            return
+        if error is None:
+            durable.set_result(None)
+        else:
+            durable.set_exception(error)
+
+    commit(end)
+    await durable
