@@ -24,6 +24,7 @@ class NextHop:
     `host` is a name or an IP address and is what a certificate is verified against. `addresses`, when not empty, are
     the IP addresses to connect to (MercuryE has looked them up); otherwise `host` is resolved at connection.
     `implicit_tls` means TLS from the first byte (port 465). `password_file` is a path, read when the login is used.
+    `login_in_clear` is the second word that `tls: off` needs before a password goes over the wire unencrypted.
     """
 
     host: str
@@ -33,6 +34,7 @@ class NextHop:
     login: str = ""
     password_file: str = ""
     addresses: tuple[str, ...] = ()
+    login_in_clear: bool = False
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -474,9 +474,9 @@ class Conversation:
             self._out.append(b"QUIT\r\n")
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
-            is_answer = reply is not None
-            maybe = transaction.may_have_arrived and not is_answer
-            transaction.abandon(judge_end(end, reply, detail, self._host, maybe))
+            maybe = transaction.may_have_arrived and reply is None
+            unanswered = transaction.abandon(judge_end(end, reply, detail, self._host, maybe))
             untouched = not transaction.is_heard and end in (End.LOST, End.CLOSING)
-            self._events.append(Finished(transaction.outcomes, untouched))
+            elsewhere = () if maybe or end is End.UNREADABLE else unanswered
+            self._events.append(Finished(transaction.outcomes, elsewhere, untouched))
         self._events.append(Ended(end, reply, detail))

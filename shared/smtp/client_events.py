@@ -57,11 +57,13 @@ class Opened:
 class Finished:
     """A message is through: an outcome for each of its recipients.
 
-    `is_untouched`: the server had closed the conversation before it heard of this message, so it may be sent again
-    at once over another connection.
+    `unanswered` are those of whom the server has said nothing because the conversation ended, and who cannot have
+    got the message: another server may be asked for them. `is_untouched`: the server was gone before it heard of the
+    message at all, as happens to a connection that has been idle.
     """
 
     outcomes: Mapping[Recipient, Outcome]
+    unanswered: tuple[Recipient, ...] = ()
     is_untouched: bool = False
 
 

@@ -86,10 +86,11 @@ class Transaction:
         outcome = judge_reply(step, reply, self._host, self._passes_dsn)
         self.outcomes.update(dict.fromkeys(self.accepted, outcome))
 
-    def abandon(self, outcome: Deferred) -> None:
-        """Whoever has no outcome yet gets this one."""
-        for recipient in self._errand.recipients:
-            self.outcomes.setdefault(recipient, outcome)
+    def abandon(self, outcome: Deferred) -> tuple[Recipient, ...]:
+        """Whoever has no outcome yet gets this one; these are they."""
+        unanswered = tuple(recipient for recipient in self._errand.recipients if recipient not in self.outcomes)
+        self.outcomes.update(dict.fromkeys(unanswered, outcome))
+        return unanswered
 
     @property
     def is_streaming(self) -> bool:

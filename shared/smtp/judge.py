@@ -34,7 +34,7 @@ class End(StrEnum):
     """Why a conversation is over. The value is for people."""
 
     GOODBYE = "we said goodbye"
-    UNREACHABLE = "no connection"
+    UNREACHABLE = "cannot be reached"
     REFUSED = "refused to talk to us"
     CLOSING = "closed the conversation"
     NO_TLS = "does not offer the TLS that is demanded"

@@ -1,0 +1,147 @@
+"""TLS as a client: whom we believe, and what we remember of a server (RFC 8446, 9525; RFC 8996 for the lower limit).
+
+`verified` checks chain and name (service-identity: SAN only, no common name); `unverified` encrypts against whoever
+only listens. TLS 1.2 is the least in both. A session is resumed with the same server under the same demand and never
+under another one, so that a session made without verification cannot pass for a verified one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    TLSVersion,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+MOST_REMEMBERED = 1000  #  servers; MercuryE meets many
+_OPTIONS: dict[str, Any] = {
+    "raiseMinimumTo": TLSVersion.TLSv1_2,
+    "enableSessions": True,
+    "enableSessionTickets": True,
+}
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
+
+
+class TrustUnusable(Exception):
+    """The file of trusted certificates cannot be used; one line says why."""
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class RememberedServer:
+    """Makes the TLS connections to one server and keeps the session of the last good one."""
+
+    def __init__(self, creator: IOpenSSLClientConnectionCreator) -> None:
+        self._creator = creator
+        self._session: SSL.Session | None = None
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
+        if self._session is not None:
+            connection.set_session(self._session)
+        return connection
+
+    def remember(self, connection: SSL.Connection) -> None:
+        """Call it after the server has answered something: the tickets of TLS 1.3 come behind the handshake."""
+        self._session = connection.get_session()
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Unverified:
+    """Names the server that is wanted and believes whatever answers."""
+
+    def __init__(self, context: SSL.Context, host: str) -> None:
+        self._context = context
+        self._server_name = b"" if _is_address(host) else _ascii(host)
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        connection = SSL.Connection(self._context, None)
+        if self._server_name:
+            connection.set_tlsext_host_name(self._server_name)
+        return connection
+
+
+class ClientTls:
+    """`trust_file` holds the only roots that are believed, in PEM; without it those of the system are.
+
+    Raises TrustUnusable.
+    """
+
+    def __init__(self, trust_file: Path | None = None) -> None:
+        self._trust: Any = platformTrust() if trust_file is None else _read_trust(trust_file)  # type: ignore[no-untyped-call]
+        options = CertificateOptions(verify=False, **_OPTIONS)
+        self._unverified_context: SSL.Context = options.getContext()
+        self._servers: OrderedDict[tuple[str, int, bool], RememberedServer] = OrderedDict()
+
+    def verified(self, host: str, port: int) -> RememberedServer:
+        """For `host` (a name or an IP address), which the certificate must name."""
+        return self._server(host, port, True)
+
+    def unverified(self, host: str, port: int) -> RememberedServer:
+        return self._server(host, port, False)
+
+    def _server(self, host: str, port: int, is_verified: bool) -> RememberedServer:
+        key = (host.lower(), port, is_verified)
+        server = self._servers.get(key)
+        if server is None:
+            server = self._servers[key] = RememberedServer(self._creator(host, is_verified))
+            if len(self._servers) > MOST_REMEMBERED:
+                self._servers.popitem(last=False)
+        else:
+            self._servers.move_to_end(key)
+        return server
+
+    def _creator(self, host: str, is_verified: bool) -> IOpenSSLClientConnectionCreator:
+        if not is_verified:
+            return _Unverified(self._unverified_context, host)
+        return optionsForClientTLS(host, trustRoot=self._trust, extraCertificateOptions=dict(_OPTIONS))
+
+
+def _read_trust(path: Path) -> Any:
+    try:
+        blocks = path.read_bytes().split(_BEGIN)[1:]
+        certificates = [Certificate.loadPEM(_BEGIN + block) for block in blocks]
+    except (OSError, SSL.Error, ValueError) as error:
+        raise TrustUnusable(f"{path}: cannot be read as PEM certificates: {error}")
+    if not certificates:
+        raise TrustUnusable(f"{path}: holds no PEM certificate")
+    return trustRootFromCertificates(certificates)  # type: ignore[no-untyped-call]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _ascii(host: str) -> bytes:
+    """The name in A-labels; no server name at all when it has none."""
+    try:
+        return host.encode("ascii") if host.isascii() else host.encode("idna")
+    except UnicodeError:
+        return b""
+
+
+def verification_problem(connection: SSL.Connection) -> str:
+    """Why the chain of a failed handshake was not believed (`certificate has expired`); empty if that is not why."""
+    #  pyOpenSSL knows the answer and has no public name for it; a release without these names costs only the words.
+    library, state = getattr(SSL, "_lib", None), getattr(connection, "_ssl", None)
+    try:
+        code = library.SSL_get_verify_result(state)  # type: ignore[union-attr]
+        words = SSL._ffi.string(library.X509_verify_cert_error_string(code))  # type: ignore[union-attr,attr-defined]
+    except (AttributeError, TypeError):
+        return ""
+    return bytes(words).decode("ascii", "replace") if code else ""

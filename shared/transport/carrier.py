@@ -1,0 +1,168 @@
+"""The SMTP carrier: takes a message over one leg, by the first next hop that can be reached.
+
+MercuryC and MercuryE share it; they differ in their planners. A hop that cannot be reached, does not answer, or
+refuses our login or our TLS is passed over for the next. What a server says about a recipient is final for this
+attempt: a 4xx waits, and is not carried to another server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from shared.mail.content import Content
+from shared.mail.envelope import Envelope, Recipient
+from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
+from shared.mail.reply import Reply
+from shared.routing.leg import Leg
+from shared.routing.next_hop import NextHop, Tls
+from shared.smtp.client_events import Finished
+from shared.smtp.judge import End, judge_end
+from shared.tls.client import ClientTls
+from shared.transport.back_off import BackOff
+from shared.transport.connection import SmtpConnection
+from shared.transport.dial import AddressLookup, Dialer, Unreached
+from shared.transport.pool import HopPool, PoolLimits
+
+#  Every server takes a hundred recipients in one transaction (RFC 5321 §4.5.3.1.8).
+MOST_RECIPIENTS = 100
+#  For a server to answer QUIT when we stop.
+FAREWELL = 1.0
+
+
+class SmtpCarrier:
+    """Satisfies shared.delivery.carrier.Carrier. `helo` is our own host name. See Dialer for the other arguments."""
+
+    def __init__(
+        self,
+        *,
+        reactor: Any,
+        helo: str,
+        resolver: AddressLookup,
+        read_secret: Callable[[str], str],
+        tls: ClientTls | None = None,
+        limits: PoolLimits = PoolLimits(),  # noqa: B008 - it is frozen
+        connect_timeout: float = 30.0,
+        source_addresses: tuple[str, ...] = (),
+        make_nonce: Callable[[], str] = secrets.token_urlsafe,
+    ) -> None:
+        self._dialer = Dialer(
+            reactor=reactor,
+            helo=helo,
+            resolver=resolver,
+            tls=tls or ClientTls(),
+            read_secret=read_secret,
+            make_nonce=make_nonce,
+            connect_timeout=connect_timeout,
+            source_addresses=source_addresses,
+        )
+        self._limits = limits
+        self._back_off: BackOff[NextHop, Unreached] = BackOff(reactor.seconds)
+        self._pools: dict[NextHop, HopPool] = {}
+        self._idle: dict[SmtpConnection, None] = {}
+        self._is_closing = False
+        self._emptied: asyncio.Future[None] | None = None
+
+    async def carry(self, envelope: Envelope, content: Content, leg: Leg) -> Mapping[Recipient, Outcome]:
+        outcomes: dict[Recipient, Outcome] = {}
+        remaining: Sequence[Recipient] = leg.recipients
+        troubles: list[Unreached] = []
+        for hop in leg.hops:
+            if envelope.requiretls and hop.tls is not Tls.VERIFY:
+                hop = replace(hop, tls=Tls.VERIFY)  #  RFC 8689 §4.2.1
+            remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes)
+            if trouble is not None:
+                troubles.append(trouble)
+            if not remaining or self._is_closing:
+                break
+        for recipient in remaining:
+            #  A word that came from a server before it was lost says more than that another could not be reached.
+            if recipient not in outcomes:
+                outcomes[recipient] = _not_carried(troubles)
+        return outcomes
+
+    async def close(self) -> None:
+        """Let go of every connection. Messages still on their way are deferred."""
+        self._is_closing = True
+        self._emptied = asyncio.get_running_loop().create_future()
+        for pool in list(self._pools.values()):
+            pool.close()
+        if self._pools:
+            await asyncio.wait([self._emptied], timeout=FAREWELL)
+
+    async def _hand_over(
+        self,
+        hop: NextHop,
+        envelope: Envelope,
+        content: Content,
+        recipients: Sequence[Recipient],
+        outcomes: dict[Recipient, Outcome],
+    ) -> tuple[Sequence[Recipient], Unreached | None]:
+        """Give the message to `hop`. Whom it has not heard of comes back, for another hop."""
+        unanswered: list[Recipient] = []
+        most = MOST_RECIPIENTS
+        while recipients:
+            batch, rest = (recipients, ()) if len(recipients) <= most else (recipients[:most], recipients[most:])
+            result = await self._pool(hop).submit(envelope, batch, content)
+            if isinstance(result, Unreached):
+                return [*unanswered, *recipients], result
+            outcomes.update(result.outcomes)
+            unanswered += result.unanswered
+            again = _too_many(result)
+            if again:
+                most = len(batch) - len(again)
+            recipients = [*again, *rest] if rest or again else ()
+        return unanswered, None
+
+    def _pool(self, hop: NextHop) -> HopPool:
+        pool = self._pools.get(hop)
+        if pool is None:
+            pool = HopPool(hop, self._dialer, self._limits, self._back_off, self._note_idle, self._forget)
+            self._pools[hop] = pool
+        return pool
+
+    def _note_idle(self, connection: SmtpConnection) -> None:
+        """Connections that have nothing to do are bounded over all hops: MercuryE meets hundreds in a second."""
+        self._idle.pop(connection, None)
+        self._idle[connection] = None
+        if len(self._idle) > self._limits.most_idle:
+            oldest = next(iter(self._idle))
+            del self._idle[oldest]
+            oldest.quit()
+
+    def _forget(self, pool: HopPool) -> None:
+        if self._pools.get(pool.hop) is pool:
+            del self._pools[pool.hop]
+        if self._emptied is not None and not self._pools and not self._emptied.done():
+            self._emptied.set_result(None)
+
+
+def _too_many(result: Finished) -> list[Recipient]:
+    """Those refused only because there were too many in one transaction (RFC 5321 §4.5.3.1.10).
+
+    Only when somebody got the message, so that each further transaction makes progress.
+    """
+    outcomes = result.outcomes
+    refused = [who for who, it in outcomes.items() if isinstance(it, Deferred) and _is_too_many(it.reply)]
+    if refused and any(isinstance(outcome, Delivered) for outcome in outcomes.values()):
+        return refused
+    return []
+
+
+def _is_too_many(reply: Reply) -> bool:
+    return reply.code == 452 and reply.enhanced in ("4.5.3", "")
+
+
+def _not_carried(troubles: Sequence[Unreached]) -> Outcome:
+    """No hop could be reached, for these reasons."""
+    if not troubles:
+        return Deferred(Reply(451, "4.4.4", "There is no next hop to give this message to"))
+    last = troubles[-1]
+    if all(trouble.ended.end is End.LOOP for trouble in troubles):
+        return Failed(Reply(554, "5.4.6", f"Mail loops back to this host: {last.ended.detail}"), last.host)
+    detail = "; ".join(f"{it.host}: {it.ended.end.value} {it.ended.detail}".strip() for it in troubles)
+    outcome = judge_end(last.ended.end, last.ended.reply, last.ended.detail, last.host)
+    return replace(outcome, detail=detail)

@@ -1,0 +1,277 @@
+"""One TCP connection to a next hop: the pump between a socket and a conversation (shared/smtp/client.py).
+
+Here: bytes, TLS, deadlines and backpressure. Nothing here knows what SMTP means, or which message comes next
+(pool.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet import tcp
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
+    IPushProducer,
+    IReactorTime,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from shared.mail.content import Content
+from shared.mail.envelope import Envelope, Recipient
+from shared.smtp.client import Conversation
+from shared.smtp.client_events import Ended, Finished, Opened, TlsWanted
+from shared.smtp.judge import End
+from shared.tls.client import verification_problem
+from shared.transport.reason import explain
+
+#  How long a connection that is being closed may take to send what is left.
+LAST_WORDS = 5.0
+#  Ends after which nothing is left on the way that the server could take for a whole message.
+_ORDERLY = frozenset({End.GOODBYE, End.CLOSING})
+_NEVER = float("inf")
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class SmtpConnection(Protocol):
+    """`opened` is called once: with None when messages may be sent, otherwise with the reason why they never will.
+
+    After that `finished` is called for each message, and `ended` once.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        conversation: Conversation,
+        tls: IOpenSSLClientConnectionCreator | None,
+        implicit_tls: bool,
+        host: str,
+        opened: Callable[[SmtpConnection, Ended | None], None],
+    ) -> None:
+        self.host = host
+        self.messages = 0
+        self.finished: Callable[[SmtpConnection, Finished], None] = _nobody_listens
+        self.ended: Callable[[SmtpConnection, Ended], None] = _nobody_listens
+        self._clock = clock
+        self._conversation = conversation
+        self._tls = tls
+        self._implicit_tls = implicit_tls
+        self._opened = opened
+        self._socket: tcp.Connection | None = None
+        self._is_producing = False
+        self._is_paused = False
+        self._is_opened = False
+        self._is_lost = False
+        self._seen_moves = -1
+        self._idle_time = 0.0
+        self._deadline = _NEVER
+        self._timer: IDelayedCall | None = None
+
+    # -- for the pool ----------------------------------------------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        return self._conversation.is_idle
+
+    @property
+    def limits(self) -> Any:
+        """What the server said about itself (RFC 9422)."""
+        return self._conversation.extensions.limits
+
+    def send(self, envelope: Envelope, recipients: Sequence[Recipient], content: Content) -> None:
+        self.messages += 1
+        self._conversation.send(envelope, recipients, content)
+        self._pump()
+
+    def rest(self, seconds: float) -> None:
+        """There is nothing to send; say goodbye if that lasts `seconds`."""
+        self._idle_time = seconds
+        self._watch()
+
+    def quit(self) -> None:
+        """Say goodbye and close."""
+        if self._conversation.is_idle:
+            self._conversation.quit()
+            self._pump()
+
+    def abort(self, reason: str) -> None:
+        """Drop the connection now."""
+        self._conversation.lost(reason)
+        self._pump()
+
+    def remember_session(self) -> None:
+        """Keep the TLS session, so that the next connection is cheaper."""
+        remember = getattr(self._tls, "remember", None)
+        handle = getattr(self.transport, "getHandle", None)
+        if remember is not None and handle is not None and self._conversation.is_secure:
+            remember(handle())
+
+    # -- called by Twisted -----------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        transport.setTcpNoDelay(True)
+        if self._implicit_tls:
+            transport.startTLS(self._tls)
+        elif isinstance(transport, tcp.Connection):
+            self._socket = transport
+        self._watch()
+
+    def handshakeCompleted(self) -> None:
+        self._conversation.secured()
+        self._pump()
+
+    def dataReceived(self, data: bytes) -> None:
+        self._conversation.receive(data)
+        self._pump()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._is_lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._conversation.lost(self._explain(reason))
+        self._pump()
+
+    def _explain(self, reason: Failure) -> str:
+        words = explain(reason)
+        if isinstance(reason.value, SSL.Error):
+            transport: Any = self.transport
+            problem = verification_problem(transport.getHandle())
+            return f"{words} ({problem})" if problem else words
+        return words
+
+    # -- the pump --------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        conversation = self._conversation
+        data = conversation.take()
+        if data:
+            self._write(data)
+        if conversation.wants_body and not self._is_producing:
+            self._write(conversation.next_body())
+            if conversation.wants_body:
+                self._begin_producing()
+        elif self._is_producing and not conversation.wants_body:
+            self._end_producing()
+        for event in conversation.events():
+            #  Opened and Finished may lead straight to the next message, and so back into here.
+            match event:
+                case Finished():
+                    self.finished(self, event)
+                case TlsWanted():
+                    self._start_tls()
+                case Opened():
+                    self._is_opened = True
+                    self._opened(self, None)
+                case Ended():
+                    self._close(event)
+        self._watch()
+
+    def _write(self, data: bytes) -> None:
+        """At once when nothing is queued: one system call instead of a turn of the reactor."""
+        socket: Any = self._socket
+        if socket is not None and socket.connected and not (socket.dataBuffer or socket._tempDataBuffer):
+            written = socket.writeSomeData(data)
+            if written == len(data):
+                return
+            if isinstance(written, int):
+                data = data[written:]
+        transport: Any = self.transport
+        transport.write(data)
+
+    def _start_tls(self) -> None:
+        self._socket = None
+        transport: Any = self.transport
+        transport.startTLS(self._tls)
+
+    def _close(self, ended: Ended) -> None:
+        self._socket = None
+        if not self._is_lost:
+            transport: Any = self.transport
+            farewell = self._conversation.take()
+            if farewell or ended.end in _ORDERLY:
+                transport.write(farewell)
+                transport.loseConnection()
+                #  A server that reads nothing does not keep the socket for ever.
+                self._deadline = self._clock.seconds() + LAST_WORDS
+                self._set_timer()
+            else:
+                transport.abortConnection()
+        if self._is_opened:
+            self.ended(self, ended)
+        else:
+            self._opened(self, ended)
+
+    # -- producing a large body ------------------------------------------------------------------------------------
+
+    def _begin_producing(self) -> None:
+        self._is_producing, self._is_paused = True, False
+        transport: Any = self.transport
+        transport.registerProducer(self, True)
+        self.resumeProducing()
+
+    def _end_producing(self) -> None:
+        self._is_producing = False
+        transport: Any = self.transport
+        transport.unregisterProducer()
+
+    def resumeProducing(self) -> None:
+        self._is_paused = False
+        conversation = self._conversation
+        transport: Any = self.transport
+        while conversation.wants_body and not self._is_paused:
+            transport.write(conversation.next_body())
+        self._pump() if not conversation.wants_body else self._watch()
+
+    def pauseProducing(self) -> None:
+        self._is_paused = True
+
+    def stopProducing(self) -> None:
+        self._is_paused = True
+
+    # -- deadlines -------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Set the deadline anew when the conversation has moved. The timer itself is moved as rarely as possible."""
+        conversation = self._conversation
+        if conversation.is_over:
+            return
+        timeout = conversation.timeout
+        if timeout is None:
+            self._deadline = self._clock.seconds() + self._idle_time if self._idle_time else _NEVER
+        elif conversation.moves != self._seen_moves:
+            self._seen_moves = conversation.moves
+            self._deadline = self._clock.seconds() + timeout
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._is_lost or self._deadline == _NEVER:
+            return
+        if self._timer is None:
+            delay = max(0.0, self._deadline - self._clock.seconds())
+            self._timer = self._clock.callLater(delay, self._timer_rang)
+        elif self._timer.getTime() > self._deadline:
+            self._timer.reset(max(0.0, self._deadline - self._clock.seconds()))
+
+    def _timer_rang(self) -> None:
+        self._timer = None
+        if self._clock.seconds() < self._deadline:
+            self._set_timer()
+        elif self._conversation.is_over:
+            transport: Any = self.transport
+            transport.abortConnection()
+        elif self._conversation.is_idle:
+            self.quit()
+        else:
+            self._conversation.expired()
+            self._pump()
+
+
+def _nobody_listens(connection: SmtpConnection, event: Finished | Ended) -> None:
+    """Until the pool has taken over."""

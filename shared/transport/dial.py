@@ -1,0 +1,183 @@
+"""Making a connection to a next hop: its addresses in order, its TLS demand, its login.
+
+The answer is a connection that is ready for messages, or Unreached with the reason. Whether and when to try again is
+not decided here (pool.py, carrier.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IAddress, IConnector
+from twisted.internet.protocol import ClientFactory, connectionDone
+from twisted.python.failure import Failure
+
+from shared.dns.answers import Answer, Found, NoData, NoSuchName
+from shared.observe import events
+from shared.observe.log import log
+from shared.routing.next_hop import NextHop, Tls
+from shared.smtp.client import Conversation
+from shared.smtp.client_events import Ended, Opening, StartTls
+from shared.smtp.client_login import Login
+from shared.smtp.judge import End
+from shared.tls.client import ClientTls
+from shared.transport.back_off import BackOff
+from shared.transport.connection import SmtpConnection
+from shared.transport.reason import explain
+
+#  RFC 5321 §5.1 wants more than one address to be tried; a destination with a thousand does not get a thousand.
+MOST_ADDRESSES = 5
+
+
+class AddressLookup(Protocol):
+    async def addresses(self, host: str) -> Answer[tuple[str, ...]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """No connection that mail could be given to. `host` says where it failed."""
+
+    ended: Ended
+    host: str
+
+
+class Dialer:
+    """`reactor` makes TCP connections and keeps the time. `read_secret` gives the password in a file, or raises
+    OSError or ValueError with one line that says what is wrong. `make_nonce` gives fresh printable characters."""
+
+    def __init__(
+        self,
+        *,
+        reactor: Any,
+        helo: str,
+        resolver: AddressLookup,
+        tls: ClientTls,
+        read_secret: Callable[[str], str],
+        make_nonce: Callable[[], str],
+        connect_timeout: float = 30.0,
+        source_addresses: tuple[str, ...] = (),
+    ) -> None:
+        self._reactor = reactor
+        self._helo = helo
+        self._resolver = resolver
+        self._tls = tls
+        self._read_secret = read_secret
+        self._make_nonce = make_nonce
+        self._connect_timeout = connect_timeout
+        self._sources = {ip_address(source).version: source for source in source_addresses}
+        self._dead_addresses: BackOff[tuple[str, int], Unreached] = BackOff(reactor.seconds)
+
+    async def dial(self, hop: NextHop) -> SmtpConnection | Unreached:
+        """Try the addresses of `hop` one after the other. Addresses that failed a moment ago come last."""
+        try:
+            login = self._login(hop)
+        except (OSError, ValueError) as error:
+            return Unreached(Ended(End.LOGIN, None, f"no password: {error}"), str(hop))
+        addresses = await self._addresses(hop)
+        if isinstance(addresses, Unreached):
+            return addresses
+        result: SmtpConnection | Unreached = Unreached(Ended(End.UNREACHABLE, None, "it has no address"), str(hop))
+        why_dead = self._dead_addresses.recall
+        for address in sorted(addresses[:MOST_ADDRESSES], key=lambda one: why_dead((one, hop.port)) is not None):
+            result = await self._try_address(hop, address, login)
+            if isinstance(result, SmtpConnection):
+                self._dead_addresses.note_success((address, hop.port))
+                return result
+            log.event(events.CONNECTION_FAILED, host=result.host, reason=result.ended.end.value,
+                      detail=result.ended.detail, reply=result.ended.reply)  # fmt: skip
+            if result.ended.end not in (End.UNREACHABLE, End.REFUSED, End.LOST, End.SILENT):
+                #  The other addresses are the same server, which has the same certificate and the same passwords.
+                return result
+            self._dead_addresses.note_failure((address, hop.port), result)
+        return result
+
+    async def _try_address(self, hop: NextHop, address: str, login: Login | None) -> SmtpConnection | Unreached:
+        wish = _WISHES[hop.tls]
+        result = await self._open(hop, address, self._opening(hop, wish, login))
+        if (
+            isinstance(result, Unreached)
+            and result.ended.end is End.TLS
+            and wish is StartTls.IF_OFFERED
+            and not hop.implicit_tls
+            and login is None
+        ):
+            #  Opportunistic means that mail which could go in clear is not kept back by a broken TLS (RFC 7435 §3).
+            log.event(events.TLS_FAILED, host=result.host, reason=result.ended.detail, then="in clear")
+            return await self._open(hop, address, self._opening(hop, StartTls.NEVER, None))
+        return result
+
+    async def _open(self, hop: NextHop, address: str, opening: Opening) -> SmtpConnection | Unreached:
+        ready: asyncio.Future[SmtpConnection | Unreached] = asyncio.get_running_loop().create_future()
+        host = f"{hop.host}[{address}]:{hop.port}"
+
+        def opened(connection: SmtpConnection, ended: Ended | None) -> None:
+            if not ready.done():
+                ready.set_result(connection if ended is None else Unreached(ended, host))
+
+        conversation = Conversation(opening, host)
+        wants_tls = hop.implicit_tls or opening.starttls is not StartTls.NEVER
+        tls = self._creator(hop) if wants_tls else None
+        protocol = SmtpConnection(self._reactor, conversation, tls, hop.implicit_tls, host, opened)
+        factory = _OneConnection(protocol, lambda why: opened(protocol, Ended(End.UNREACHABLE, None, why)))
+        source = self._sources.get(ip_address(address.partition("%")[0]).version)
+        connector = self._reactor.connectTCP(
+            address, hop.port, factory, self._connect_timeout, (source, 0) if source else None
+        )
+        try:
+            return await ready
+        except asyncio.CancelledError:
+            connector.disconnect()
+            raise
+
+    def _creator(self, hop: NextHop) -> Any:
+        make = self._tls.verified if hop.tls is Tls.VERIFY else self._tls.unverified
+        return make(hop.host, hop.port)
+
+    def _opening(self, hop: NextHop, wish: StartTls, login: Login | None) -> Opening:
+        return Opening(self._helo, wish, hop.implicit_tls, login, hop.login_in_clear)
+
+    def _login(self, hop: NextHop) -> Login | None:
+        if not hop.login:
+            return None
+        return Login(hop.login, self._read_secret(hop.password_file), self._make_nonce())
+
+    async def _addresses(self, hop: NextHop) -> tuple[str, ...] | Unreached:
+        if hop.addresses:
+            return hop.addresses
+        try:
+            return (str(ip_address(hop.host)),)
+        except ValueError:
+            answer = await self._resolver.addresses(hop.host)
+        match answer:
+            case Found():
+                return answer.values
+            case NoSuchName():
+                why = "its name does not exist"
+            case NoData():
+                why = "its name has no address"
+            case _:
+                why = f"its name cannot be looked up: {answer.reason}"
+        return Unreached(Ended(End.UNREACHABLE, None, why), str(hop))
+
+
+_WISHES = {Tls.VERIFY: StartTls.REQUIRED, Tls.OPPORTUNISTIC: StartTls.IF_OFFERED, Tls.OFF: StartTls.NEVER}
+
+
+class _OneConnection(ClientFactory):
+    """Twisted's way to a single protocol."""
+
+    noisy = False
+
+    def __init__(self, protocol: SmtpConnection, failed: Callable[[str], None]) -> None:
+        self._protocol = protocol
+        self._failed = failed
+
+    def buildProtocol(self, addr: IAddress | None) -> SmtpConnection:
+        return self._protocol
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure = connectionDone) -> None:
+        self._failed(explain(reason))

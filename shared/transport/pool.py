@@ -1,0 +1,219 @@
+"""The connections to one next hop: few at first, more while it goes well, fewer when the server complains.
+
+A message waits in a queue until a connection is free and goes over it as the next of many. Here: who goes over which
+connection, how many there are, and when nobody tries for a while. Not here: how a connection is made (dial.py), what
+happens to a message that found none (carrier.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shared.mail.content import Content
+from shared.mail.envelope import Envelope, Recipient
+from shared.observe import events
+from shared.observe.log import log
+from shared.routing.next_hop import NextHop
+from shared.smtp.client_events import Ended, Finished
+from shared.smtp.judge import End
+from shared.transport.back_off import BackOff
+from shared.transport.connection import SmtpConnection
+from shared.transport.dial import Dialer, Unreached
+
+#  A message that found its connection closed is put on another one at once, but not for ever.
+MOST_FRESH_STARTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """`first` and `most` connections to one next hop; seconds an idle connection is kept; idle ones over all hops."""
+
+    first: int = 4
+    most: int = 20
+    idle_time: float = 5.0
+    most_idle: int = 64
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One message for the hop. `answer` is resolved once, with Unreached when no connection could be had."""
+
+    envelope: Envelope
+    recipients: Sequence[Recipient]
+    content: Content
+    answer: asyncio.Future[Finished | Unreached]
+    fresh_starts: int = 0
+
+
+class HopPool:
+    """`went_idle` is told of every connection without work, and `emptied` when the pool holds nothing any more."""
+
+    def __init__(
+        self,
+        hop: NextHop,
+        dialer: Dialer,
+        limits: PoolLimits,
+        back_off: BackOff[NextHop, Unreached],
+        went_idle: Callable[[SmtpConnection], None],
+        emptied: Callable[[HopPool], None],
+    ) -> None:
+        self.hop = hop
+        self._dialer = dialer
+        self._limits = limits
+        self._back_off = back_off
+        self._went_idle = went_idle
+        self._emptied = emptied
+        self._limit = float(limits.first)
+        self._waiting: deque[Job] = deque()
+        self._idle: list[SmtpConnection] = []
+        self._busy: dict[SmtpConnection, Job] = {}
+        self._open: set[SmtpConnection] = set()
+        self._dials: set[asyncio.Task[None]] = set()
+        self._employing: set[SmtpConnection] = set()
+        self._last_trouble: Unreached | None = None
+
+    # -- for the carrier -------------------------------------------------------------------------------------------
+
+    def submit(
+        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
+    ) -> asyncio.Future[Finished | Unreached]:
+        job = Job(envelope, recipients, content, asyncio.get_running_loop().create_future())
+        connection = self._take_idle()
+        if connection is not None:
+            self._give(connection, job)
+        elif not self._open and (trouble := self._back_off.recall(self.hop)) is not None:
+            job.answer.set_result(trouble)
+        else:
+            self._waiting.append(job)
+            self._grow()
+        return job.answer
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._open or self._dials or self._waiting)
+
+    def close(self) -> None:
+        """Say goodbye on idle connections, drop the others; what waits is answered."""
+        for dial in self._dials:
+            dial.cancel()
+        for connection in list(self._open):
+            if connection.is_idle:
+                connection.quit()
+            else:
+                connection.abort("this daemon is stopping")
+        self._fail_waiting(Unreached(Ended(End.GOODBYE, None, "this daemon is stopping"), ""))
+
+    # -- messages over connections ---------------------------------------------------------------------------------
+
+    def _take_idle(self) -> SmtpConnection | None:
+        """The one used last: the others may grow old and go."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_idle:
+                return connection
+        return None
+
+    def _next_job(self) -> Job | None:
+        while self._waiting:
+            job = self._waiting.popleft()
+            if not job.answer.done():  #  whoever waited may have been called off
+                return job
+        return None
+
+    def _give(self, connection: SmtpConnection, job: Job) -> None:
+        self._busy[connection] = job
+        connection.send(job.envelope, job.recipients, job.content)
+
+    def _finished(self, connection: SmtpConnection, finished: Finished) -> None:
+        job = self._busy.pop(connection)
+        if finished.is_untouched and connection.messages > 1 and job.fresh_starts < MOST_FRESH_STARTS:
+            job.fresh_starts += 1
+            self._waiting.appendleft(job)
+        elif not job.answer.done():
+            job.answer.set_result(finished)
+        if connection.messages == 1:
+            connection.remember_session()
+        if connection.is_idle:
+            #  One more connection after each round of successes; each word of trouble takes half of them away.
+            self._limit = min(self._limit + 1 / self._limit, self._limits.most)
+            self._employ(connection)
+        elif not finished.is_untouched:
+            self._limit = max(1.0, self._limit / 2)
+
+    def _employ(self, connection: SmtpConnection) -> None:
+        """The next message for a connection, or a rest."""
+        if connection in self._employing:
+            return  #  a message was settled before a byte was sent; the loop below goes on
+        self._employing.add(connection)
+        while connection.is_idle:
+            if 0 < connection.limits.get("MAILMAX", 0) <= connection.messages:
+                connection.quit()
+                break
+            job = self._next_job()
+            if job is None:
+                self._idle.append(connection)
+                connection.rest(self._limits.idle_time)
+                self._went_idle(connection)
+                break
+            self._give(connection, job)
+        self._employing.discard(connection)
+
+    def _ended(self, connection: SmtpConnection, ended: Ended) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        log.event(events.CONNECTION_CLOSED, host=connection.host, reason=ended.end.value, detail=ended.detail,
+                  messages=connection.messages)  # fmt: skip
+        self._grow()
+        if self.is_empty:
+            self._emptied(self)
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def _grow(self) -> None:
+        """As many attempts to connect as there are messages waiting, within the limit."""
+        while len(self._waiting) > len(self._dials) and len(self._open) + len(self._dials) < int(self._limit):
+            dial = asyncio.get_running_loop().create_task(self._dial())
+            self._dials.add(dial)
+            dial.add_done_callback(self._dialed)
+
+    async def _dial(self) -> None:
+        result = await self._dialer.dial(self.hop)
+        if isinstance(result, Unreached):
+            self._note_trouble(result)
+            return
+        self._back_off.note_success(self.hop)
+        self._last_trouble = None
+        self._open.add(result)
+        result.finished = self._finished
+        result.ended = self._ended
+        log.event(events.CONNECTION_OPENED, host=result.host)
+        #  Between the future and this line the server may have gone.
+        if result.is_idle:
+            self._employ(result)
+        else:
+            self._ended(result, Ended(End.LOST))
+
+    def _dialed(self, dial: asyncio.Task[None]) -> None:
+        self._dials.discard(dial)
+        if not dial.cancelled() and (fault := dial.exception()) is not None:
+            log.event(events.FAULT, reason=f"{type(fault).__name__}: {fault}", host=str(self.hop))
+            self._note_trouble(Unreached(Ended(End.UNREACHABLE, None, "a fault of ours: see the log"), str(self.hop)))
+        if not (self._open or self._dials) and self._last_trouble is not None:
+            self._fail_waiting(self._last_trouble)
+        if self.is_empty:
+            self._emptied(self)
+
+    def _note_trouble(self, trouble: Unreached) -> None:
+        """A server that takes so many connections and no more is not asked for more at once."""
+        self._last_trouble = trouble
+        self._limit = float(max(1, len(self._open)))
+        if not self._open:
+            self._back_off.note_failure(self.hop, trouble)
+
+    def _fail_waiting(self, trouble: Unreached) -> None:
+        while (job := self._next_job()) is not None:
+            job.answer.set_result(trouble)
