@@ -5,31 +5,33 @@ They lie beside the repository where it is developed and are not part of it; els
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from deadline import eventually
-from mailsite import ROOT
-from process import answers, free_port
+from mailsite import ROOT, Site
+from process import free_port
 from setting import Stage
 
-RUNNER = ROOT.parent / "shared" / "vectors" / "run_vectors.py"
+FOLDER = ROOT.parent / "shared" / "vectors"
 PASSWORD = "correct-horse-battery"
+SHARES = 6  #  most of a conversation's time is waiting for silence, so several run beside each other
+#  Vectors that we do not satisfy on purpose, with the reason; none of level must.
+DEPARTURES: dict[str, str] = {}
 
 
-@pytest.mark.skipif(not RUNNER.exists(), reason="the protocol vectors are not beside the repository")
-@pytest.mark.timeout(600)
-def test_every_vector_that_must_hold_holds(stage: Stage, tmp_path: Path) -> None:
-    site = stage.site(tmp_path)
+def configure(site: Site) -> list[str]:
+    """MercuryS as the vectors want it; the options that tell their runner where it is."""
     trusted, untrusted, submission = (free_port("127.0.0.1") for _ in range(3))
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
          "30", "-subj", "/CN=mx.test.example", "-addext", "subjectAltName=DNS:mx.test.example",
-         "-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")],
+         "-keyout", str(site.root / "key.pem"), "-out", str(site.root / "cert.pem")],
         check=True, capture_output=True,
     )  # fmt: skip
+    (site.root / "key.pem").chmod(0o600)
     site.config["hostname"] = "mx.test.example"
     site.config["local"]["domains"] = ["test.example"]
     site.config["tls"] = {"certificate": "cert.pem", "key": "key.pem"}
@@ -43,13 +45,35 @@ def test_every_vector_that_must_hold_holds(stage: Stage, tmp_path: Path) -> None
         "rules": [{"networks": ["127.0.0.0/8"], "action": "allow", "exempt": True}],
     }
     site.relay_to(("127.0.0.1", 9))
-    (tmp_path / "aliases").write_text("")
+    (site.root / "aliases").write_text("")
     site.write_config()
     site.add_users("alice@test.example", "bob@test.example", "postmaster@test.example", password=PASSWORD)
+    return [
+        *("--port", str(trusted), "--untrusted-port", str(untrusted), "--submission-port", str(submission)),
+        *("--maildir-root", str(site.root / "mail"), "--user", "alice@test.example", "--password", PASSWORD),
+    ]
+
+
+@pytest.mark.skipif(not FOLDER.exists(), reason="the protocol vectors are not beside the repository")
+@pytest.mark.timeout(400)
+def test_every_vector_holds(stage: Stage, tmp_path: Path) -> None:
+    site = stage.site(tmp_path)
+    options = configure(site)
     site.start("s")
-    eventually(lambda: all(answers("127.0.0.1", port) for port in (trusted, untrusted, submission)))
-    command = [sys.executable, str(RUNNER), "--port", str(trusted), "--untrusted-port", str(untrusted)]
-    command += ["--submission-port", str(submission), "--maildir-root", str(tmp_path / "mail")]
-    command += ["--user", "alice@test.example", "--password", PASSWORD, "--failures-only", "--level", "must"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=580)
-    assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-2000:]
+    vectors = (FOLDER / "vectors.jsonl").read_text().splitlines()
+    runs = []
+    for share in range(SHARES):
+        chosen = tmp_path / f"vectors-{share}"
+        chosen.write_text("\n".join(vectors[share::SHARES]) + "\n")
+        command = [sys.executable, str(FOLDER / "run_vectors.py"), *options, "--vectors", str(chosen)]
+        command += ["--json", str(tmp_path / f"results-{share}"), "--failures-only"]
+        runs.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+    said = "\n".join(run.communicate(timeout=380)[0] for run in runs)
+    results = [
+        json.loads(line)
+        for share in range(SHARES)
+        for line in (tmp_path / f"results-{share}").read_text().splitlines()
+    ]
+    assert len(results) == len(vectors), said
+    failed = {result["id"] for result in results if result["result"] != "pass"}
+    assert failed == set(DEPARTURES), said[-12000:]
