@@ -1,0 +1,145 @@
+"""TLS as a server: which certificate a listener shows, and how (RFC 8446, 6066 §3 for the name, 8996 for the limit).
+
+Here: contexts for listeners. Not here: reading files (certificate.py), our side as a client (client.py), what a
+session does before and after the handshake (mercury_s).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from shared.tls.certificate import CertificateTrouble, ServerCertificate, read_certificate
+
+__all__ = ["CertificateTrouble", "Pairs", "ServerCertificates"]
+
+Pairs = Sequence[tuple[Path, Path]]
+"""Certificate and key, each a path."""
+
+#  Forward secrecy for everybody (TLS 1.3 has nothing else); CBC last, for the TLS 1.2 of old office machines, since
+#  the alternative to it on port 25 is plain text.
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!MD5:!DSS:!PSK:!SRP"
+
+Stamp = tuple[int, int, int]
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerCertificates:
+    """All certificates of the listeners; give it to `transport.startTLS` or TLSMemoryBIOFactory as it is.
+
+    A client that names a server gets that server's certificate, any other client the first one. After `reload` new
+    connections see the new certificates; those that are open keep theirs.
+    """
+
+    def __init__(self, pairs: Pairs, stamps: dict[Path, Stamp], contexts: _Contexts) -> None:
+        self._pairs = tuple(pairs)
+        self._stamps = stamps
+        self._contexts = contexts
+
+    @classmethod
+    def load(cls, pairs: Pairs) -> ServerCertificates:
+        """Raises CertificateTrouble when one of the files is missing, unreadable or does not fit."""
+        if not pairs:
+            raise ValueError("no certificate to load")
+        return cls(pairs, _stamps(pairs), _Contexts([read_certificate(*pair) for pair in pairs]))
+
+    def reload(self, pairs: Pairs | None = None) -> bool:
+        """Read the files again if they have changed (or are others now). True when there are new certificates.
+
+        Raises CertificateTrouble; the old certificates then stay in use, and the next call looks again.
+        """
+        wanted = self._pairs if pairs is None else tuple(pairs)
+        stamps = _stamps(wanted)
+        if wanted == self._pairs and stamps == self._stamps:
+            return False
+        self._contexts = _Contexts([read_certificate(*pair) for pair in wanted])
+        self._pairs, self._stamps = wanted, stamps
+        return True
+
+    def warnings(self, now: datetime) -> list[str]:
+        """What the operator should know about these certificates, one line each."""
+        return [line for certificate in self._contexts.certificates for line in certificate.warnings(now)]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every DNS name that we have a certificate for."""
+        return frozenset().union(*(certificate.names for certificate in self._contexts.certificates))
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        return SSL.Connection(self._contexts.default, None)
+
+
+class _Contexts:
+    """One context for each set of names. An ECDSA and an RSA certificate for the same names share theirs, and OpenSSL
+    shows the one that the client can use."""
+
+    def __init__(self, certificates: list[ServerCertificate]) -> None:
+        self.certificates = certificates
+        self._by_name: dict[str, SSL.Context] = {}
+        contexts: dict[frozenset[str], SSL.Context] = {}
+        for certificate in certificates:
+            context = contexts.get(certificate.names)
+            if context is None:
+                context = contexts[certificate.names] = _new_context()
+            _use(context, certificate)
+            for name in certificate.names:
+                self._by_name.setdefault(name, context)
+        self.default = contexts[certificates[0].names]
+        if len(contexts) > 1:
+            #  Only where there is a choice: a callback from C needs writable and executable memory, which a service
+            #  with one certificate can do without.
+            self.default.set_tlsext_servername_callback(self._choose)
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        asked = connection.get_servername()
+        if asked is None:
+            return
+        name = asked.decode("ascii", "replace").lower().rstrip(".")
+        context = self._by_name.get(name) or self._by_name.get("*." + name.partition(".")[2])
+        if context is not None and context is not self.default:
+            connection.set_context(context)
+
+
+def _new_context() -> SSL.Context:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    context.set_cipher_list(CIPHERS)
+    #  Sessions live in tickets at the client; a cache here would grow and be of no use to the other workers.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(b"mercury")
+    #  An idle session gives its 34 KiB of buffers back.
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    return context
+
+
+def _use(context: SSL.Context, certificate: ServerCertificate) -> None:
+    try:
+        context.use_certificate_chain_file(str(certificate.path))
+        context.use_privatekey(certificate.key)
+        context.check_privatekey()
+    except SSL.Error as error:
+        reasons = "; ".join(words[-1] for words in error.args[0]) if error.args else "no reason given"
+        raise CertificateTrouble(
+            f"certificate {certificate.path} cannot be used ({reasons}): have a new one made, with an ECDSA key or"
+            " an RSA key of 2048 bits or more"
+        )
+
+
+def _stamps(pairs: Pairs) -> dict[Path, Stamp]:
+    """What changes when a file does; a file that is gone is reported when it is read."""
+    stamps = {}
+    for path in {path for pair in pairs for path in pair}:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        stamps[path] = (status.st_ino, status.st_mtime_ns, status.st_size)
+    return stamps
