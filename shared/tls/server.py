@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -26,6 +27,8 @@ Pairs = Sequence[tuple[Path, Path]]
 #  Forward secrecy for everybody (TLS 1.3 has nothing else); CBC last, for the TLS 1.2 of old office machines, since
 #  the alternative to it on port 25 is plain text.
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!MD5:!DSS:!PSK:!SRP"
+
+NO_RENEGOTIATION: int = getattr(SSL, "OP_NO_RENEGOTIATION", 0)  # absent where OpenSSL is older than 1.1.0h
 
 Stamp = tuple[int, int, int]
 
@@ -110,7 +113,7 @@ class _Contexts:
 def _new_context() -> SSL.Context:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    context.set_options(SSL.OP_NO_COMPRESSION | NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
     context.set_cipher_list(CIPHERS)
     #  Sessions live in tickets at the client; a cache here would grow and be of no use to the other workers.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
@@ -121,9 +124,10 @@ def _new_context() -> SSL.Context:
 
 
 def _use(context: SSL.Context, certificate: ServerCertificate) -> None:
+    key: Any = certificate.key  # typed as what only older releases take in the stubs that some have installed
     try:
         context.use_certificate_chain_file(str(certificate.path))
-        context.use_privatekey(certificate.key)
+        context.use_privatekey(key)
         context.check_privatekey()
     except SSL.Error as error:
         reasons = "; ".join(words[-1] for words in error.args[0]) if error.args else "no reason given"
