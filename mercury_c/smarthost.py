@@ -47,7 +47,7 @@ class SmarthostPlanner:
 
 
 def _not_ours(route: Route) -> Outcome:
-    """The route has changed since the entry was judged. It waits, and goes to its new lane when it is claimed next."""
+    """The route has changed since the entry was judged. It goes to its new lane when it is claimed next."""
     return Deferred(
         Reply(451, "4.4.4", "The way of this message has changed; it waits for its next turn"),
         detail=f"{route.lane.word}: {route.reason}",
