@@ -1,0 +1,300 @@
+"""Group commit: what is acknowledged is durable, one failure is one file's, and nobody is left waiting."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fakes.syscalls import failing, spied
+
+from shared.maildir.committer import Committer, Landing, _Job, commit_batch
+from shared.maildir.tree import make_maildir
+
+
+class Answers:
+    """The `done` of many submits, by name, in the order of the answers."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, OSError | None] = {}
+
+    def of(self, name: str) -> Callable[[OSError | None], None]:
+        def done(error: OSError | None) -> None:
+            assert name not in self.by_name, "answered twice"
+            self.by_name[name] = error
+
+        return done
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    make_maildir(tmp_path / "box")
+    return tmp_path / "box"
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+def job(answers: Answers, name: str, *landings: Landing) -> _Job:
+    return _Job(landings, answers.of(name))
+
+
+def run(*jobs: _Job) -> None:
+    commit_batch(jobs)
+    for each in jobs:
+        each.done(each.error)
+
+
+def files(box: Path, part: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (box / part).iterdir()}
+
+
+def test_files_stand_in_new_with_their_content_and_nothing_in_tmp(box: Path, answers: Answers) -> None:
+    run(
+        job(answers, "a", Landing(str(box), "one", [b"first ", b"letter"])),
+        job(answers, "b", Landing(str(box), "two")),
+    )
+    assert files(box, "new") == {"one": b"first letter", "two": b""}
+    assert files(box, "tmp") == {}
+    assert answers.by_name == {"a": None, "b": None}
+    assert (box / "new" / "one").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_order_is_write_sync_rename_sync_folder(box: Path, answers: Answers) -> None:
+    jobs = [job(answers, name, Landing(str(box), name, [b"x"])) for name in "abc"]
+    with spied(0, failing(0)) as calls:
+        run(*jobs)
+    writes = ["open", "writev"] * 3
+    syncs = ["fsync", "close"] * 3
+    assert calls.made == [*writes, *syncs, *["rename"] * 3, "open", "fsync", "close"]
+
+
+def test_each_folder_is_synced_once(tmp_path: Path, box: Path, answers: Answers) -> None:
+    make_maildir(tmp_path / "other")
+    jobs = [
+        job(answers, "both", Landing(str(box), "m", [b"x"]), Landing(str(tmp_path / "other"), "m", [b"x"])),
+        job(answers, "one", Landing(str(box), "n", [b"x"])),
+    ]
+    synced = []
+    real = os.fsync
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd)))
+        run(*jobs)
+    assert sorted(path for path in synced if path.endswith("/new")) == [f"{box}/new", f"{tmp_path}/other/new"]
+
+
+def test_the_time_is_set_before_the_file_is_visible(box: Path, answers: Answers) -> None:
+    with spied(0, failing(0)) as calls:
+        run(job(answers, "a", Landing(str(box), "one", [b"x"], mtime=1234.5)))
+    assert (box / "new" / "one").stat().st_mtime == 1234.5
+    assert calls.made.index("utime") < calls.made.index("fsync")
+
+
+def test_a_written_file_lands_with_or_without_its_descriptor(box: Path, answers: Answers) -> None:
+    for name in ("one", "two"):
+        (box / "tmp" / name).write_bytes(name.encode())
+    descriptor = os.open(box / "tmp" / "two", os.O_RDWR)
+    run(
+        job(answers, "a", Landing(str(box), "one.final", tmp=f"{box}/tmp/one")),
+        job(answers, "b", Landing(str(box), "two.final", tmp=f"{box}/tmp/two", descriptor=descriptor)),
+    )
+    assert files(box, "new") == {"one.final": b"one", "two.final": b"two"}
+    with pytest.raises(OSError):
+        os.fstat(descriptor)
+
+
+def test_a_name_that_is_taken_in_tmp_is_refused_and_the_other_file_stays(box: Path, answers: Answers) -> None:
+    (box / "tmp" / "one").write_bytes(b"somebody else's")
+    run(job(answers, "a", Landing(str(box), "one", [b"x"])), job(answers, "b", Landing(str(box), "two", [b"x"])))
+    assert isinstance(answers.by_name["a"], FileExistsError) and answers.by_name["b"] is None
+    assert files(box, "tmp") == {"one": b"somebody else's"}
+
+
+def test_a_link_in_the_place_of_the_tmp_file_is_not_followed(box: Path, tmp_path: Path, answers: Answers) -> None:
+    (tmp_path / "precious").write_bytes(b"precious")
+    (box / "tmp" / "one").symlink_to(tmp_path / "precious")
+    (box / "tmp" / "two").symlink_to(tmp_path / "precious")
+    run(
+        job(answers, "a", Landing(str(box), "one", [b"x"])),
+        job(answers, "b", Landing(str(box), "two", tmp=f"{box}/tmp/two")),
+    )
+    assert answers.by_name["a"] is not None and answers.by_name["b"] is not None
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert files(box, "new") == {}
+
+
+def calls_of_a_batch(box: Path, answers: Answers) -> int:
+    with spied(0, failing(0)) as calls:
+        run(*three_jobs(box, answers, "dry"))
+    return len(calls.made)
+
+
+def three_jobs(box: Path, answers: Answers, tag: str) -> list[_Job]:
+    spilled = box / "tmp" / f"{tag}.spilled"
+    spilled.write_bytes(b"large")
+    return [
+        job(answers, "small", Landing(str(box), f"{tag}.small", [b"x" * 10])),
+        job(answers, "pair", Landing(str(box), f"{tag}.left", [b"y"]), Landing(str(box), f"{tag}.right", [b"z"])),
+        job(answers, "large", Landing(str(box), f"{tag}.large", tmp=str(spilled), mtime=5.0)),
+    ]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.EINTR])
+def test_an_error_at_any_call_is_never_acknowledged_and_leaves_nothing(
+    tmp_path: Path, box: Path, answers: Answers, number: int
+) -> None:
+    """Whoever was told None has his files in new/, whole; whoever was told an error has none anywhere."""
+    expected = {"small": {"small"}, "pair": {"left", "right"}, "large": {"large"}}
+    failures = 0
+    for at in range(1, calls_of_a_batch(box, answers) + 1):
+        make_maildir(tmp_path / f"box{at}")
+        answers.by_name.clear()
+        jobs = three_jobs(tmp_path / f"box{at}", answers, "m")
+        with spied(at, failing(number)):
+            run(*jobs)
+        there = {name.removeprefix("m.") for name in files(tmp_path / f"box{at}", "new")}
+        wanted = {name for key, error in answers.by_name.items() if error is None for name in expected[key]}
+        assert there == wanted, f"call {at}"
+        assert files(tmp_path / f"box{at}", "tmp") == {}, f"call {at}"
+        failures += any(error is not None for error in answers.by_name.values())
+    assert failures == at  #  No call's error is overlooked, not even that of close.
+
+
+def test_a_failed_sync_is_never_tried_again_on_the_same_file(box: Path, answers: Answers) -> None:
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        raise OSError(errno.EIO, "Input/output error")
+
+    jobs = three_jobs(box, answers, "m")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        run(*jobs)
+    assert len(synced) == len(set(synced)) == 3  #  of the pair only the first is tried
+    assert all(error is not None for error in answers.by_name.values())
+    assert files(box, "new") == files(box, "tmp") == {}
+
+
+def test_a_fault_of_ours_in_one_job_is_that_jobs_error(box: Path, answers: Answers) -> None:
+    run(
+        job(answers, "bad", Landing(str(box), "nul\0", [b"x"])),
+        job(answers, "good", Landing(str(box), "good", [b"x"])),
+    )
+    assert isinstance(answers.by_name["bad"], OSError) and answers.by_name["good"] is None
+    assert set(files(box, "new")) == {"good"}
+
+
+# The thread. `call_from_thread` runs the answers in the thread itself, and an event says when they are in.
+
+
+class Threaded:
+    def __init__(self) -> None:
+        self.answered = threading.Semaphore(0)
+        self.committer = Committer(self._call)
+
+    def _call(self, call: Callable[..., object], *args: object) -> None:
+        try:
+            call(*args)
+        finally:
+            self.answered.release()
+
+
+def test_the_thread_answers_what_was_submitted(box: Path, answers: Answers) -> None:
+    threaded = Threaded()
+    threaded.committer.start()
+    threaded.committer.submit([Landing(str(box), "one", [b"x" * 100])], answers.of("a"))
+    threaded.answered.acquire(timeout=30)
+    assert answers.by_name == {"a": None}
+    assert threaded.committer.backlog() == 0
+    threaded.committer.stop()
+
+
+def test_stop_drains_what_was_submitted(box: Path, answers: Answers) -> None:
+    threaded = Threaded()
+    for number in range(300):
+        threaded.committer.submit([Landing(str(box), f"m{number}", [b"x"])], answers.of(str(number)))
+    assert threaded.committer.backlog() == 300
+    threaded.committer.start()
+    threaded.committer.stop()
+    assert len(files(box, "new")) == 300 == len(answers.by_name)
+    assert threaded.committer.backlog() == 0
+
+
+def test_batches_hold_no_more_descriptors_than_they_should(box: Path, answers: Answers) -> None:
+    threaded = Threaded()
+    for number in range(300):
+        threaded.committer.submit([Landing(str(box), f"m{number}", [b"x"])], answers.of(str(number)))
+    sizes = []
+    running = True
+    threaded.committer._queue.put(None)
+    while running:
+        jobs, running = threaded.committer._next_batch()
+        sizes.append(len(jobs))
+    assert sizes == [128, 128, 44]
+
+
+def test_after_stop_a_submit_is_refused_and_answered(box: Path, answers: Answers) -> None:
+    threaded = Threaded()
+    threaded.committer.start()
+    threaded.committer.stop()
+    (box / "tmp" / "large").write_bytes(b"x")
+    threaded.committer.submit([Landing(str(box), "late", tmp=f"{box}/tmp/large")], answers.of("late"))
+    assert isinstance(answers.by_name["late"], OSError)
+    assert files(box, "new") == files(box, "tmp") == {}
+
+
+def test_a_fault_in_the_thread_leaves_nobody_waiting_and_the_thread_alive(
+    box: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(jobs: object) -> None:
+        raise MemoryError("no more")
+
+    threaded = Threaded()
+    with monkeypatch.context() as patch:
+        patch.setattr("shared.maildir.committer.commit_batch", broken)
+        threaded.committer.start()
+        threaded.committer.submit([Landing(str(box), "one", [b"x"])], answers.of("a"))
+        threaded.answered.acquire(timeout=30)
+    threaded.committer.submit([Landing(str(box), "two", [b"x"])], answers.of("b"))
+    threaded.answered.acquire(timeout=30)
+    threaded.committer.stop()
+    assert isinstance(answers.by_name["a"], OSError) and answers.by_name["b"] is None
+    assert set(files(box, "new")) == {"two"}
+
+
+def test_a_done_that_raises_does_not_keep_others_from_hearing(box: Path, answers: Answers) -> None:
+    heard: list[Exception] = []
+
+    def call(function: Callable[..., object], *args: object) -> None:
+        try:
+            function(*args)
+        except Exception as error:
+            heard.append(error)
+
+    def broken(error: OSError | None) -> None:
+        raise ZeroDivisionError
+
+    committer = Committer(call)
+    committer.submit([Landing(str(box), "one", [b"x"])], broken)
+    committer.submit([Landing(str(box), "two", [b"x"])], answers.of("b"))
+    committer.start()
+    committer.stop()
+    assert answers.by_name == {"b": None}
+    assert len(heard) == 1 and isinstance(heard[0], ExceptionGroup)
+
+
+def test_a_loop_that_is_closed_does_not_end_the_thread(box: Path, answers: Answers) -> None:
+    def closed(function: Callable[..., object], *args: object) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    committer = Committer(closed)
+    committer.start()
+    committer.submit([Landing(str(box), "one", [b"x"])], answers.of("a"))
+    committer.stop()
+    assert set(files(box, "new")) == {"one"} and answers.by_name == {}
