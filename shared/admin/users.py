@@ -1,0 +1,247 @@
+"""`mercury user`: who has a mailbox here, and who may log in to it. The daemons see a change within a second.
+
+Here: the verbs. Not here: the users file (shared/config/accounts.py), passwords (shared/config/passwords.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import NoReturn
+
+import click
+
+from shared.admin.actions import NAME, caller
+from shared.admin.command import NOTHING_MATCHED, SOME_FAILED, USAGE, Office, PrefixGroup
+from shared.admin.output import echo_json, echo_table
+from shared.config.account import Account, AccountsError, check_mailbox_name
+from shared.config.accounts import AccountsFile
+from shared.config.model import Config
+from shared.config.passwords import LONGEST_PASSWORD, SALT_SIZE, PasswordHash, check_new_password, hash_password
+from shared.mail.address import Address, AddressError, parse_address, to_ascii
+from shared.mail.reply import printable
+from shared.observe import events
+from shared.observe.log import EventLog
+from shared.observe.sinks import RecordFile
+
+address_argument = click.argument("text", metavar="ADDR")
+stdin_option = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
+reason_option = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the event log.")
+
+
+@click.group(cls=PrefixGroup)
+def user() -> None:
+    """Mailboxes of the local domains, and their logins."""
+
+
+@user.command()
+@address_argument
+@stdin_option
+@click.option("--no-password", is_flag=True, help="A mailbox only: nobody can log in to it.")
+@click.pass_obj
+def add(office: Office, text: str, password_stdin: bool, no_password: bool) -> None:
+    """A new mailbox. Its folder is made by the first message."""
+    config = office.config
+    address = _new_address(text, config)
+    if password_stdin and no_password:
+        raise click.UsageError("--password-stdin and --no-password exclude each other")
+    _require_new(address, _accounts(config).accounts)
+    password = None if no_password else _ask_password(password_stdin)
+    with _changing(config) as accounts:
+        _require_new(address, accounts)  #  also after the time it took to type a password
+        accounts[address.key] = Account(address, password)
+    _tell(config, "user-added", address)
+    click.echo(printable(f"{address} has a mailbox" + (", and nobody can log in to it" if no_password else "")))
+
+
+@user.command()
+@address_argument
+@stdin_option
+@click.pass_obj
+def passwd(office: Office, text: str, password_stdin: bool) -> None:
+    """Another password, also for a mailbox that had none."""
+    address = _address(text)
+    _require(address, _accounts(office.config).accounts)
+    password = _ask_password(password_stdin)
+    _change(office.config, address, lambda account: replace(account, password=password))
+    _tell(office.config, "user-password-changed", address)
+    click.echo(printable(f"{address} has a new password"))
+
+
+@user.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_obj
+def list_users(office: Office, as_json: bool) -> None:
+    """Every mailbox and whether one can log in to it."""
+    config = office.config
+    domains = _domains(config)
+    accounts = list(_accounts(config).accounts.values())
+    if as_json:
+        for account in accounts:
+            echo_json(
+                {"address": str(account.address), "login": _login(account), "local": _is_local(account, domains)}
+            )
+    elif accounts:
+        rows = [(str(account.address), _login(account), _remark(account, domains)) for account in accounts]
+        echo_table(("ADDRESS", "LOGIN", ""), rows)
+    else:
+        click.echo("There are no mailboxes. `mercury user add ADDR` makes one.")
+
+
+@user.command()
+@address_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@reason_option
+@click.pass_obj
+def remove(office: Office, text: str, yes: bool, reason: str) -> None:
+    """No mailbox and no login any more. The mail in it stays, and `user add` brings it back."""
+    config, address = office.config, _address(text)
+    if not yes:
+        click.confirm(printable(f"Refuse mail for {address} from now on?"), abort=True)
+    with _changing(config) as accounts:
+        _require(address, accounts)
+        del accounts[address.key]
+    _tell(config, "user-removed", address, reason)
+    local, _, domain = address.key.rpartition("@")
+    folder = config.local.maildir.replace("{domain}", domain).replace("{user}", local)
+    click.echo(printable(f"{address} is removed; what it received stays in {folder}"))
+
+
+@user.command()
+@address_argument
+@reason_option
+@click.pass_obj
+def disable(office: Office, text: str, reason: str) -> None:
+    """No login for now; mail still arrives, and the password is kept."""
+    address = _address(text)
+    _change(office.config, address, lambda account: replace(account, disabled=True))
+    _tell(office.config, "user-disabled", address, reason)
+    click.echo(printable(f"{address} cannot log in any more; its mail still arrives"))
+
+
+@user.command()
+@address_argument
+@reason_option
+@click.pass_obj
+def enable(office: Office, text: str, reason: str) -> None:
+    """The login of a disabled account works again."""
+    address = _address(text)
+    _change(office.config, address, lambda account: replace(account, disabled=False))
+    _tell(office.config, "user-enabled", address, reason)
+    click.echo(printable(f"{address} can log in again"))
+
+
+def _address(text: str) -> Address:
+    try:
+        address = parse_address(text)
+        check_mailbox_name(address)
+    except AddressError as error:
+        _fail(f"{text}: {error}", USAGE)
+    return address
+
+
+def _new_address(text: str, config: Config) -> Address:
+    address = _address(text)
+    domains = _domains(config)
+    if address.ascii_domain not in domains:
+        _fail(f"{address.domain} is no local domain; there is {', '.join(domains) or 'none'} (local.domains)", USAGE)
+    return address
+
+
+def _domains(config: Config) -> list[str]:
+    return [to_ascii(domain) for domain in config.local.domains]
+
+
+def _is_local(account: Account, domains: list[str]) -> bool:
+    return account.address.ascii_domain in domains
+
+
+def _login(account: Account) -> str:
+    if account.password is None:
+        return "none"
+    return "disabled" if account.disabled else "password"
+
+
+def _remark(account: Account, domains: list[str]) -> str:
+    return "" if _is_local(account, domains) else "gets no mail: its domain is not local"
+
+
+def _accounts(config: Config) -> AccountsFile:
+    try:
+        return AccountsFile.load(config.local.users, time.monotonic)
+    except AccountsError as error:
+        _fail_with(error)
+
+
+@contextmanager
+def _changing(config: Config) -> Iterator[dict[str, Account]]:
+    """The accounts to change; ends the command when the file cannot be used."""
+    try:
+        with AccountsFile(config.local.users, time.monotonic).changing() as accounts:
+            yield accounts
+    except AccountsError as error:
+        _fail_with(error)
+    except OSError as error:
+        _fail(f"{error.filename or config.local.users}: {error.strerror}", SOME_FAILED)
+
+
+def _change(config: Config, address: Address, change: Callable[[Account], Account]) -> None:
+    with _changing(config) as accounts:
+        accounts[address.key] = change(_require(address, accounts))
+
+
+def _require_new(address: Address, accounts: Mapping[str, Account]) -> None:
+    if address.key in accounts:
+        _fail(f"{address} is there already; `mercury user passwd` changes its password", SOME_FAILED)
+
+
+def _require(address: Address, accounts: Mapping[str, Account]) -> Account:
+    account = accounts.get(address.key)
+    if account is None:
+        _fail(f"there is no mailbox {address}", NOTHING_MATCHED)
+    return account
+
+
+def _ask_password(from_stdin: bool) -> PasswordHash:
+    if from_stdin:
+        line = sys.stdin.buffer.readline(4 * LONGEST_PASSWORD).rstrip(b"\r\n")
+        try:
+            password = line.decode("utf-8")
+        except UnicodeDecodeError:
+            _fail("the password on stdin is not UTF-8", USAGE)
+    elif sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt="The same again")
+    else:
+        raise click.UsageError("there is no terminal to ask for a password: give --password-stdin")
+    try:
+        check_new_password(password)
+    except ValueError as error:
+        _fail(str(error), USAGE)
+    return hash_password(password, os.urandom(SALT_SIZE))
+
+
+def _tell(config: Config, action: str, address: Address, reason: str = "") -> None:
+    """An event with who and why; without it when the state folder is not ours to write."""
+    try:
+        records = RecordFile(config.state / "events" / f"{NAME}.jsonl")
+    except OSError:
+        return
+    log = EventLog()
+    log.open(NAME, records=records)
+    log.event(events.OPERATOR_ACTED, action=action, recipient=str(address), by=caller(), reason=reason or None)
+    log.close()
+
+
+def _fail_with(error: AccountsError) -> NoReturn:
+    for problem in error.problems:
+        click.echo(problem, err=True)
+    sys.exit(USAGE)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    click.echo(printable(f"mercury: {text}"), err=True)
+    sys.exit(code)
