@@ -23,7 +23,8 @@ READ_WHOLE = 320 * 1024
 _READ_FIRST = 64 * 1024
 
 #  Errors of an entry itself, as against shortages of the process or outages of a network file system.
-_DAMAGE = {
+DAMAGE = {
+    errno.EINVAL: "is no regular file",
     errno.ELOOP: "is a link",
     errno.ENXIO: "is a socket or a device",
     errno.ENODEV: "is a device",
@@ -82,7 +83,7 @@ def open_claim(name: str, parsed: EntryName, path: str, trail: Trail) -> Claim:
 
 
 def _judge(error: OSError) -> Exception:
-    reason = _DAMAGE.get(error.errno or 0)
+    reason = DAMAGE.get(error.errno or 0)
     return Damaged(reason) if reason else error
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from shared.maildir.tree import listed
 from shared.routing.lane import Lane
 from shared.spool.claim import Claim as Claim
-from shared.spool.claim import Damaged, open_claim
+from shared.spool.claim import DAMAGE, Damaged, open_claim
 from shared.spool.names import claimed_name, name_in_lane, parse_name, split_claimed
 from shared.spool.owner import Owner
 from shared.spool.spool import Spool
@@ -79,15 +79,17 @@ class LaneFolder:
         return claim
 
     def _open_trail(self, name: str) -> Trail:
-        """The trail of `name`, read. One that cannot be read is set aside and counts as empty: its recipients may get
-        a second copy, which is the smaller harm than none."""
+        """The trail of `name`, read. A damaged one is set aside and counts as empty: its recipients may get a second
+        copy, which is the smaller harm than none. Raises OSError for a shortage, which is no damage."""
         path = f"{self._trails}/{name}"
         trail = Trail(path)
         try:
             if trail.records is not None and trail.damaged:
                 self._spool.report("trail_damaged", path=path, lines=trail.damaged)
         except OSError as error:
-            self._spool.set_aside(path, self.lane, f"{name}.trail", error.strerror or "cannot be read")
+            if (reason := DAMAGE.get(error.errno or 0)) is None:
+                raise
+            self._spool.set_aside(path, self.lane, f"{name}.trail", reason)
             trail = Trail(path)
         return trail
 
