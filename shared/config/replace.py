@@ -11,14 +11,16 @@ def replace_file(path: Path, content: bytes) -> None:
     """Put `content` in place of `path`: readable by its owner only, whole or not at all, durable. Raises OSError.
 
     Owner, group and a group's right to read stay as they were, as the daemons run under another user than
-    the one who writes here; a new file belongs to the owner of its folder.
+    the one who writes here. A new file belongs to the owner of its folder; written by root into the folder of a
+    group (root:mercury), it can be read by that group.
     """
     path = Path(os.path.realpath(path))
     try:
         old = path.stat()
         mode = old.st_mode & 0o640 | 0o600
     except FileNotFoundError:
-        old, mode = path.parent.stat(), 0o600
+        old = path.parent.stat()
+        mode = 0o640 if os.geteuid() == 0 and old.st_gid != 0 else 0o600
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:

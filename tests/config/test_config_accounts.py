@@ -177,6 +177,18 @@ def test_saving_follows_a_link_and_keeps_the_right_of_a_group_to_read(tmp_path: 
     assert "a@hq.example" in real.read_text()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(("uid", "gid", "mode"), [(0, 0, 0o600), (0, 12345, 0o640), (12345, 0, 0o600)])
+def test_what_root_writes_can_be_read_by_whom_the_folder_is_for(
+    tmp_path: Path, uid: int, gid: int, mode: int
+) -> None:
+    os.chown(tmp_path, uid, gid)
+    path = tmp_path / "users.yaml"
+    AccountsFile(path, Clock()).save([])
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (uid, gid, mode)
+
+
 def test_a_change_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "users.yaml"
     path.write_text("a@hq.example: {}\n")
