@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,13 @@ class Site:
         )
 
     def add_users(self, *names: str, password: str = "correct horse") -> None:
-        for name in names:
+        def add(name: str) -> None:
             address = name if "@" in name else f"{name}@{DOMAIN}"
             done = self.mercury("user", "add", address, "--password-stdin", given=password + "\n")
             assert done.returncode == 0, done.stdout + done.stderr
+
+        with ThreadPoolExecutor() as together:
+            list(together.map(add, names))
 
     # The daemons
 
@@ -95,10 +99,10 @@ class Site:
     def start(self, letters: str = "sce", limit: Callable[[], None] | None = None) -> None:
         for letter in letters:
             log = self.root / "log" / f"{DAEMONS[letter]}.log"
-            daemon = self.daemons.setdefault(
-                letter, Process(DAEMONS[letter], self.command(letter), log, {"PYTHONPATH": str(ROOT)})
-            )
-            daemon.start_notified(limit=limit)
+            process = Process(DAEMONS[letter], self.command(letter), log, {"PYTHONPATH": str(ROOT)})
+            self.daemons.setdefault(letter, process)
+        with ThreadPoolExecutor() as together:
+            list(together.map(lambda letter: self.daemons[letter].start_notified(limit=limit), letters))
 
     def run_to_its_end(self, letter: str, seconds: float = 20) -> tuple[int, str]:
         """Start a daemon that is expected to refuse: its exit code and what it said on standard error."""

@@ -30,6 +30,7 @@ class Player:
         self._log = stage.log(name)
         self._command = [sys.executable, "-m", name, "--config", str(stage.config)]
         self._process: subprocess.Popen[bytes] | None = None
+        self._has_started = False
 
     async def start(self) -> None:
         """Returns when the daemon says READY=1 (sd_notify(3)). Raises PlayerFailed."""
@@ -58,6 +59,7 @@ class Player:
         while self.is_running and loop.time() < end:
             with contextlib.suppress(TimeoutError):
                 if b"READY=1" in (await asyncio.wait_for(loop.sock_recv(said, 4096), 0.2)).split(b"\n"):
+                    self._has_started = True
                     return
         raise PlayerFailed(f"{self.name} did not start:\n{self.last_words()}")
 
@@ -70,7 +72,7 @@ class Player:
         return "\n".join(lines[-20:]) or "(it said nothing)"
 
     async def stop(self) -> None:
-        """SIGTERM; raises PlayerFailed unless it ends with 0 in time."""
+        """SIGTERM; raises PlayerFailed unless it ends with 0 in time (what never started has been reported)."""
         if self._process is None:
             return
         if self.is_running:
@@ -80,7 +82,7 @@ class Player:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             raise PlayerFailed(f"{self.name} did not end within {STOP_SECONDS:g} s")
-        if code != 0:
+        if code != 0 and self._has_started:
             raise PlayerFailed(f"{self.name} ended with {code}:\n{self.last_words()}")
 
 
