@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from shared.config.checks import check
 from shared.config.model import Config
+from shared.config.names import Path as Place
 from shared.config.problem import ConfigErrors, Problem
 from shared.config.scalars import parse_hostname
-from shared.config.words import Path as Place
 from shared.config.words import path_of, problems_of
 from shared.config.yaml import Items, Settings, read_yaml
 

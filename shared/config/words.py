@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.config.model import NOT_YET, Config
+from shared.config.model import NOT_YET
+from shared.config.names import Path, known_names
 from shared.config.problem import Problem, shown
 from shared.config.scalars import did_you_mean
-from shared.config.setting import Setting
 from shared.config.yaml import Items, Mark, Settings
-
-Path = tuple[int | str, ...]
 
 #  Names that people bring along, and what to say to them.
 ELSEWHERE = {
@@ -41,16 +37,6 @@ def path_of(details: ErrorDetails) -> Path:
     return tuple(part for part in details["loc"] if part != "[key]")
 
 
-def settings_of(model: type[Setting] = Config) -> Iterator[tuple[str, type[Setting]]]:
-    """Every setting with its dotted name and its model; `sites.*` and `listeners[]` mark what repeats."""
-    for name, field in model.model_fields.items():
-        yield name, model
-        mark, inner = _inner(field.annotation)
-        if inner is not None:
-            for below, owner in settings_of(inner):
-                yield f"{name}{mark}.{below}", owner
-
-
 def _problem(details: ErrorDetails, document: Settings) -> Problem:
     path = path_of(details)
     mark, is_key = locate(document, path)
@@ -71,19 +57,6 @@ def _text(details: ErrorDetails, path: Path) -> str:
     return WORDS.get(kind, details["msg"]).format(name=shown(name))
 
 
-def known_names(path: Path) -> list[str]:
-    """The settings that may stand in the group at `path`."""
-    model: type[Setting] = Config
-    for part in path:
-        if not isinstance(part, str) or part not in model.model_fields:
-            continue  # an index, or the name of a site
-        _, inner = _inner(model.model_fields[part].annotation)
-        if inner is None:
-            return []
-        model = inner
-    return list(model.model_fields)
-
-
 def locate(document: Settings, path: Path) -> tuple[Mark, Mark | None]:
     """Where the value at `path` stands, or the group it is missing from; and where its key stands, if it has one."""
     node: Any = document
@@ -97,20 +70,3 @@ def locate(document: Settings, path: Path) -> tuple[Mark, Mark | None]:
             break
         node = node[part]
     return mark, key
-
-
-def _inner(annotation: Any) -> tuple[str, type[Setting] | None]:
-    """The model inside an annotation such as `tuple[Listener, ...]`, and how its repetition is written."""
-    if isinstance(annotation, type) and not get_args(annotation):
-        return ("", annotation) if issubclass(annotation, Setting) else ("", None)
-    origin: Any = get_origin(annotation)
-    for argument in get_args(annotation):
-        mark, inner = _inner(argument)
-        if inner is not None:
-            if isinstance(origin, type) and issubclass(origin, Mapping):
-                return ".*" + mark, inner
-            if isinstance(origin, type) and issubclass(origin, Sequence):
-                return "[]" + mark, inner
-            assert origin in (Annotated, Union, UnionType), annotation
-            return mark, inner
-    return "", None

@@ -1,0 +1,114 @@
+"""The sample and the reference name every setting there is, and no other; the defaults they show are the defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.config.load import load, parse
+from shared.config.model import Config
+from shared.config.names import names_of
+from shared.config.yaml import Items, Settings, read_yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SAMPLE = ROOT / "etc/mercury.yaml"
+REFERENCE = ROOT / "docs/configuration.md"
+
+#  What the sample shows an example of, as its default is nothing, everything or up to the host.
+EXAMPLES = (
+    "hostname", "site", "local.domains", "tls", "receive.listeners", "receive.rules", "sites", "routes", "dns.servers",
+    "direct.allow_addresses",
+)  # fmt: skip
+
+
+def names_in(node: Any, path: str = "") -> Iterator[str]:
+    """The settings of a document in the words of `names_of`."""
+    if isinstance(node, Items):
+        for item in node:
+            yield from names_in(item, path + "[]")
+    elif isinstance(node, Settings):
+        for key, value in node.items():
+            name = "sites.*" if path == "sites" else f"{path}.{key}" if path else key
+            if name != "sites.*":
+                yield name
+            yield from names_in(value, name)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Path:
+    """The sample with every setting in force, in a folder that has what it names."""
+    text = re.sub(r"(?m)^#(?=[a-z]+:| +[a-z_]+:| +- )", "", SAMPLE.read_text())
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/isp").write_text("sesame\n")
+    (tmp_path / "secrets/isp").chmod(0o600)
+    (tmp_path / "mercury.yaml").write_text(text)
+    return tmp_path / "mercury.yaml"
+
+
+def values(config: Config) -> dict[str, Any]:
+    """Every value that is no group, by its dotted name."""
+    found: dict[str, Any] = {}
+    for name in names_of(Config):
+        if "[]" in name or "*" in name:
+            continue
+        value: Any = config
+        for part in name.split("."):
+            value = getattr(value, part)
+        if not hasattr(value, "model_fields_set"):
+            found[name] = value
+    return found
+
+
+def test_the_sample_as_it_is_changes_nothing() -> None:
+    plain = parse("", SAMPLE, lambda: "host.example")
+    assert load(SAMPLE, lambda: "host.example") == plain
+
+
+def test_the_sample_shows_every_setting(opened: Path) -> None:
+    document, problems = read_yaml(opened.read_text(), "mercury.yaml")
+    assert not problems
+    assert sorted(set(names_in(document))) == sorted(names_of())
+
+
+def test_the_sample_can_be_used_with_everything_in_it(opened: Path) -> None:
+    config = load(opened)
+    assert config.site == "hq"
+    assert len(config.receive.listeners) == 4
+    assert len(config.sites["hq"].smarthosts) == 2
+
+
+def test_the_defaults_in_the_sample_are_the_defaults(opened: Path) -> None:
+    shown, real = values(load(opened)), values(parse("", opened, lambda: "mail.hq.example"))
+    for name, value in real.items():
+        if not name.startswith(EXAMPLES):
+            assert shown[name] == value, name
+    assert set(real) > {"receive.limits.idle", "retry.warn_after", "local.maildir", "spool", "direct.port"}
+
+
+def table() -> dict[str, str]:
+    """Setting → default, as the reference has them."""
+    rows = re.findall(r"(?m)^\| `([^`]+)` \| ([^|]*?) ?\|", REFERENCE.read_text())
+    assert len(rows) == len({name for name, _ in rows}), "a setting stands there twice"
+    return dict(rows)
+
+
+def test_the_reference_has_every_setting_and_no_other() -> None:
+    assert sorted(table()) == sorted(names_of())
+
+
+def test_the_defaults_in_the_reference_are_the_defaults() -> None:
+    real = values(parse("", Path("/m.yaml"), lambda: "host.example"))
+    compared = 0
+    for name, shown in table().items():
+        written = re.fullmatch(r"`([^`\[]+)`", shown)
+        if name not in real or not written:
+            continue
+        lines = [part + ":" for part in name.split(".")]
+        text = "".join(f"{'  ' * depth}{line}\n" for depth, line in enumerate(lines)).rstrip() + " " + written[1]
+        assert values(parse(text, Path("/m.yaml"), lambda: "host.example"))[name] == real[name], name
+        compared += 1
+    assert compared >= 20
