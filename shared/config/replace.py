@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from shared.maildir.tree import sync_folder
+
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put `content` in place of `path`: readable by its owner only, whole or not at all, durable. Raises OSError.
@@ -34,12 +36,4 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
