@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 
-from shared.spool.deposit import Draft, Letter
-
 from mercury_s.door import Door
 from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, submission_fields
 from mercury_s.policy.transaction import decide_message
@@ -21,6 +19,7 @@ from shared.mail.envelope import Envelope, Recipient
 from shared.mail.trace import Arrival, render_received
 from shared.routing.decide import split_by_lane
 from shared.smtp.events import RecipientGiven, SenderGiven
+from shared.spool.deposit import Draft, Letter
 
 
 @dataclass(frozen=True, slots=True)

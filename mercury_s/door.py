@@ -7,17 +7,23 @@ sessions (how many are open) is in `Visitors`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.spool.deposit import Depositor
-
+from mercury_s.auth.authenticate import Answer
 from mercury_s.local.directory import Directory
 from mercury_s.policy.client import IpNetwork, Rule
 from shared.routing.table import RoutingTable
 from shared.smtp.extensions import Offer
 from shared.smtp.server import Limits
+from shared.spool.deposit import Depositor
+
+
+class Logins(Protocol):
+    """Who checks a login (mercury_s/auth)."""
+
+    async def verify(self, login: str, password: str, client: str, is_exempt: bool = False) -> Answer: ...
 
 
 class Room(Protocol):
@@ -40,15 +46,14 @@ class ListenerTerms:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """`authenticate` takes login, password and client address, and gives the account, or "" for a wrong login; it
-    takes its own time, so that guessing is slow."""
+    """What holds for every session that comes in by it. Octets and seconds."""
 
     hostname: str
     table: RoutingTable
     directory: Directory
     depositor: Depositor
     room: Room
-    authenticate: Callable[[str, str, str], Awaitable[str]]
+    authenticator: Logins
     rules: Sequence[Rule]
     limits: Limits
     largest_message: int

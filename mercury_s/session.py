@@ -11,6 +11,7 @@ import errno
 from typing import Protocol, assert_never
 
 from mercury_s.acceptance import Acceptance, Origin
+from mercury_s.auth.authenticate import BUSY, REJECTED, Overloaded, Rejected, Verified
 from mercury_s.door import Door, ListenerTerms
 from mercury_s.help import render_help
 from mercury_s.local.directory import NoSuchUser
@@ -49,8 +50,11 @@ from shared.smtp.events import (
     TransactionReset,
     VerifyAsked,
 )
+from shared.smtp.sasl import Credentials
 from shared.smtp.server import ServerConversation
 
+LOGINS_DOWN = Reply(454, "4.7.0", "Logins cannot be checked at the moment; try again later")
+TOO_MANY_FAILURES = Reply(421, "4.7.0", "Too many wrong logins from your address; closing")
 NOT_DURABLE = Reply(451, "4.3.0", "The message could not be stored safely; try again later")
 SHUTTING_DOWN = Reply(421, "4.3.2", "This server is going down; try again in a moment")
 
@@ -85,6 +89,7 @@ class Session:
         self._helo = ""
         self._login = ""
         self._exchange: LoginExchange | None = None
+        self._checking: asyncio.Task[None] | None = None
         self._acceptance: Acceptance | None = None
         self._depositing = False
         self._is_gone = False
@@ -257,22 +262,42 @@ class Session:
             answer = self._exchange.go_on(event.response)
         if isinstance(answer, Reply):
             self._conversation.reply(answer)
-            return
-        task = asyncio.ensure_future(self._door.authenticate(answer.login, answer.password, self._address))
-        task.add_done_callback(self._authenticated)
+        else:
+            self._checking = asyncio.ensure_future(self._check(answer))
 
-    def _authenticated(self, task: asyncio.Future[str]) -> None:
-        """`task` gives the account that was proved, or an empty string."""
+    async def _check(self, claim: Credentials) -> None:
+        """Ask whether the claim is true. A refusal takes its time, so that guessing is slow."""
+        try:
+            answer = await self._door.authenticator.verify(
+                claim.authcid, claim.password, self._address, self._welcome.exempt
+            )
+        except Exception as error:
+            log.event(observed.FAULT, where="login", reason=repr(error))
+            self._answer_login(LOGINS_DOWN)
+            return
+        match answer:
+            case Verified():
+                self._login = answer.account.key
+                log.event(observed.LOGIN_ACCEPTED, client=self._address, login=self._login)
+                self._answer_login(replies.AUTHENTICATED)
+            case Rejected():
+                await asyncio.sleep(answer.delay)
+                self._answer_login(TOO_MANY_FAILURES if answer.is_blocked else REJECTED)
+            case Overloaded():
+                self._answer_login(BUSY)
+            case _:
+                assert_never(answer)
+
+    def _answer_login(self, reply: Reply) -> None:
         if self._is_gone:
             return
-        if task.cancelled() or task.exception() is not None:
-            self._conversation.reply(Reply(454, "4.7.0", "Logins cannot be checked at the moment; try again later"))
-        elif task.result():
-            self._login = task.result()
-            self._conversation.reply(replies.AUTHENTICATED)
+        self._conversation.reply(reply)
+        if reply.code == 421:
+            self.end = "failed logins"
+            self._flush()
+            self._wire.close()
         else:
-            self._conversation.reply(replies.LOGIN_WRONG)
-        self._resume()
+            self._resume()
 
     # ---- the message ----------------------------------------------------------------------------------------------
 

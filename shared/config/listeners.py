@@ -46,7 +46,8 @@ class RuleAction(StrEnum):
 
 
 class Listener(Setting):
-    """One port. `address` empty: all addresses. `networks` empty: anyone may connect.
+    """One port. `address` empty: all addresses. `networks` empty: anyone may connect. `relay` false: no network has the
+    right to relay here, only a login gives it. `auth` false: logins are not offered.
 
     Left out, `kind` follows the port: submission on 587 and 465, otherwise mx; `tls` is implicit on 465, otherwise
     starttls.
@@ -57,6 +58,8 @@ class Listener(Setting):
     kind: Annotated[ListenerKind, BeforeValidator(parse_word(ListenerKind))] = ListenerKind.MX
     tls: Annotated[ListenerTls, BeforeValidator(parse_word(ListenerTls))] = ListenerTls.STARTTLS
     networks: Several[Network] = ()
+    relay: Flag = True
+    auth: Flag = True
 
     @model_validator(mode="before")
     @classmethod

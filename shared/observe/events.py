@@ -56,6 +56,7 @@ DAEMON_START_FAILED = Event("daemon-start-failed", "could not start; the reason 
 STOP_CUT_SHORT = Event("stop-cut-short", "the grace was over before all in flight was finished", Priority.WARNING)
 CONFIG_RELOADED = Event("config-reloaded", "the new configuration is in force", Priority.NOTICE)
 CONFIG_REFUSED = Event("config-refused", "the new configuration has an error; the old one stays", Priority.ERROR)
+RESTART_NEEDED = Event("restart-needed", "a setting changed that only a restart puts in force", Priority.WARNING)
 NO_PROGRESS = Event("no-progress", "the daemon runs but gets nothing done; the watchdog is not fed", Priority.ERROR)
 WORKER_STARTED = Event("worker-started", "a worker process is ready", Priority.NOTICE)
 WORKER_ENDED = Event("worker-ended", "a worker process ended", Priority.WARNING)
@@ -120,6 +121,9 @@ CONNECTION_FAILED = Event("connection-failed", "a next hop could not be reached"
 DNS_TROUBLE = Event("dns-trouble", "a name could not be looked up", Priority.NOTICE)
 USERS_RELOADED = Event("users-reloaded", "the list of users or aliases was read again", Priority.NOTICE)
 USERS_REFUSED = Event("users-refused", "the list of users or aliases has an error; the old one stays", Priority.ERROR)
+
+CERTIFICATES_RENEWED = Event("certificates-renewed", "changed certificate files are in use from here on", Priority.NOTICE)
+CERTIFICATE_WARNING = Event("certificate-warning", "something is wrong with a certificate, or soon will be", Priority.WARNING)
 
 # The operator.
 OPERATOR_ACTED = Event("operator-acted", "someone changed the queue by hand; says who, what and why", Priority.NOTICE)

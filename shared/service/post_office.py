@@ -7,12 +7,14 @@ Not here: how deliveries are run (shared/delivery), what stands on the disk (sha
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 from shared.config.model import Config
 from shared.config.routing import routing_table
@@ -35,6 +37,8 @@ from shared.spool.owner import Owner
 from shared.spool.schedule import Schedule
 from shared.spool.spool import Spool, SpoolUnusable
 from shared.spool.watch import LaneWatch
+
+_RESCAN_SECONDS = 30.0
 
 
 def retry_policy(config: Config) -> RetryPolicy:
@@ -66,8 +70,9 @@ class Judge:
 class PostOffice:
     """`daemon` is s, c or e. `open` before anything else; `close` last, when nothing is in flight."""
 
-    def __init__(self, config: Config, daemon: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, config: Config, daemon: str, loop: asyncio.AbstractEventLoop, reactor: Any) -> None:
         self.daemon = daemon
+        self._reactor = reactor
         self.judge = Judge(routing_table(config))
         self.spool = Spool(config.spool, socket.gethostname(), log.event)
         self.executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="spool")
@@ -83,7 +88,7 @@ class PostOffice:
             self.owner.begin()
         except SpoolUnusable as trouble:
             what, _, do = str(trouble).partition("; ")
-            raise StartTrouble(what, do or "see `spool` in the configuration") from trouble
+            raise StartTrouble(f"use the {what}", do or "see `spool` in the configuration") from trouble
         self.committer.start()
 
     def close(self) -> None:
@@ -101,7 +106,7 @@ class PostOffice:
         lane: Lane,
         planner: RoutePlanner,
         carrier: Carrier,
-        limits: Limits = Limits(),
+        limits: Limits | None = None,
         rejudge: Callable[[Envelope, Sequence[Recipient]], Mapping[Lane, tuple[Recipient, ...]]] | None = None,
     ) -> Runner:
         reports = Reports(
@@ -130,5 +135,42 @@ class PostOffice:
             chance=random.random,
             report=log.event,
             limits=limits,
-            watch=LaneWatch(folder),
+            watch=lambda appeared, rescan: _Watch(LaneWatch(folder, self._reactor), folder.new, appeared, rescan),
         )
+
+
+class _Watch:
+    """Names that appear, with their due time; and a call for a rescan every so often, for what no watch sees."""
+
+    def __init__(
+        self,
+        names: LaneWatch,
+        folder: str,
+        appeared: Callable[[str, float], object],
+        rescan: Callable[[], object],
+    ) -> None:
+        self._names = names
+        self._folder = folder
+        self._appeared = appeared
+        self._rescan = rescan
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._names.start(self._found)
+        self._again()
+
+    def stop(self) -> None:
+        self._names.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _again(self) -> None:
+        self._rescan()
+        self._timer = asyncio.get_running_loop().call_later(_RESCAN_SECONDS, self._again)
+
+    def _found(self, name: str) -> None:
+        try:
+            due = os.stat(f"{self._folder}/{name}").st_mtime
+        except OSError:
+            return  # somebody was faster
+        self._appeared(name, due)

@@ -49,7 +49,6 @@ AUTH_ALREADY = Reply(503, "5.5.1", "Authenticated already")
 AUTH_NOT_OFFERED = Reply(502, "5.5.1", "AUTH is not available here")
 AUTH_NEEDS_TLS = Reply(538, "5.7.11", "Say STARTTLS first: no password goes over an open line here")
 AUTH_MECHANISM = Reply(504, "5.5.4", "That mechanism is not offered")
-LOGIN_WRONG = Reply(535, "5.7.8", "Login or password is wrong")
 AUTH_MALFORMED = Reply(501, "5.5.2", "The authentication data is malformed")
 
 #  --- the message cannot be taken ---------------------------------------------------------------------------------

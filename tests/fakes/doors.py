@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mercury_s.auth.authenticate import Answer, Rejected, Verified
 from mercury_s.door import Door, ListenerTerms
 from mercury_s.local.directory import Directory
 from mercury_s.policy.client import Welcome
@@ -109,8 +109,13 @@ class MemoryWire:
         return "TLSv1.3 with TEST" if self.is_encrypted else ""
 
 
-async def only_alice(login: str, password: str, client: str) -> str:
-    return login if (login, password) == (f"alice@{DOMAIN}", "secret") else ""
+class OnlyAlice:
+    """One account can log in; a refusal costs no time here."""
+
+    async def verify(self, login: str, password: str, client: str, is_exempt: bool = False) -> Answer:
+        if (login, password) == (f"alice@{DOMAIN}", "secret"):
+            return Verified(Account(parse_address(login)))
+        return Rejected(0.0)
 
 
 def make_door(**changes: Any) -> Door:
@@ -122,7 +127,7 @@ def make_door(**changes: Any) -> Door:
         directory=Directory([DOMAIN], lambda: accounts, dict),
         depositor=MemoryDepositor(),  # type: ignore[arg-type]
         room=Space(),
-        authenticate=only_alice,
+        authenticator=OnlyAlice(),
         rules=(),
         limits=Limits(),
         largest_message=1024 * 1024,
@@ -159,13 +164,3 @@ def open_session(may_relay: bool = False, terms: ListenerTerms | None = None, **
     session = Session(door, terms, welcome, "192.0.2.9", wire)
     session.begin()
     return Visit(session, wire, door.depositor)  # type: ignore[arg-type]
-
-
-def run_pending() -> None:
-    """Let coroutines that were started go as far as they can."""
-
-    async def turn() -> None:
-        for _ in range(5):
-            await asyncio.sleep(0)
-
-    asyncio.get_event_loop().run_until_complete(turn())

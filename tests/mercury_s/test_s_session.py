@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import errno
 
 import pytest
@@ -220,3 +222,54 @@ def test_empty_and_headerless_messages_are_taken() -> None:
         assert codes(visit.say(HELLO + ENVELOPE + b"DATA\r\n" + text + b".\r\n"))[-1] == "250"
         [(_, stored)] = visit.depositor.messages
         assert stored.endswith(b"\r\n" + text)
+
+
+def submit(login: bytes, then: bytes = b"") -> Visit:
+    """A submission session under TLS in which `login` was said."""
+
+    async def go() -> Visit:
+        visit = open_session(terms=ListenerTerms(is_submission=True, starttls=True, auth=("PLAIN", "LOGIN")))
+        visit.say(HELLO + b"STARTTLS\r\n")
+        visit.say(HELLO + login)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        visit.say(then)
+        return visit
+
+    return asyncio.run(go())
+
+
+def plain(login: bytes, password: bytes) -> bytes:
+    return b"AUTH PLAIN " + base64.b64encode(b"\0" + login + b"\0" + password) + b"\r\n"
+
+
+def test_a_login_gives_the_right_to_relay() -> None:
+    relay = b"MAIL FROM:<alice@test.example>\r\nRCPT TO:<far@away.example>\r\n" + MESSAGE
+    visit = submit(plain(b"alice@test.example", b"secret") + relay)
+    assert codes(visit.wire.sent)[-5:] == ["235", "250", "250", "354", "250"]
+    [([envelope], stored)] = visit.depositor.messages
+    assert envelope.login == "alice@test.example"
+    assert b"with ESMTPSA id" in stored
+
+
+def test_a_wrong_login_gives_nothing() -> None:
+    for login in (plain(b"alice@test.example", b"guess"), plain(b"nobody@test.example", b"guess")):
+        visit = submit(login, then=b"MAIL FROM:<alice@test.example>\r\n")
+        assert codes(visit.wire.sent)[-2:] == ["535", "530"]
+
+
+def test_pipelined_commands_wait_for_the_login() -> None:
+    visit = submit(plain(b"alice@test.example", b"guess") + b"NOOP\r\n")
+    assert codes(visit.wire.sent)[-2:] == ["535", "250"]
+
+
+def test_a_client_that_goes_during_its_login_is_not_answered() -> None:
+    async def go() -> Visit:
+        visit = open_session(terms=ListenerTerms(is_submission=True, implicit_tls=True, auth=("PLAIN",)))
+        visit.say(HELLO + plain(b"alice@test.example", b"secret"))
+        visit.session.lost()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return visit
+
+    assert codes(asyncio.run(go()).wire.sent) == ["220", "250"]

@@ -1,0 +1,60 @@
+"""The tables of people that MercuryS keeps: accounts, aliases, the directory over both, and the checking of logins.
+
+They outlive a reload, so that failures stay counted; where their files are may change with it.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Executor
+
+from mercury_s.auth.authenticate import Authenticator, Failure
+from mercury_s.auth.failures import Failures
+from mercury_s.local.aliases import AliasesError
+from mercury_s.local.aliases_file import AliasesFile
+from mercury_s.local.directory import Directory
+from shared.config.account import AccountsError
+from shared.config.accounts import AccountsFile
+from shared.config.model import Config
+from shared.observe import events
+from shared.observe.log import log
+from shared.service.trouble import StartTrouble
+
+
+class People:
+    """Raises StartTrouble when one of the files cannot be used."""
+
+    def __init__(self, config: Config, executor: Executor, failures: Failures) -> None:
+        try:
+            self.accounts = AccountsFile.load(config.local.users, time.monotonic, _refused)
+            self.aliases = AliasesFile.load(config.local.aliases, time.monotonic, _refused)
+        except (AccountsError, AliasesError) as error:
+            raise StartTrouble(
+                f"use the users or aliases: {str(error).splitlines()[0]}", "correct the file"
+            ) from error
+        domains = config.local.domains or (config.hostname,)
+        self.directory = Directory(domains, lambda: self.accounts.accounts, lambda: self.aliases.rules)
+        self.authenticator = Authenticator(self.accounts.lookup, domains[0], failures, executor, _failed)
+
+    @property
+    def can_log_in(self) -> bool:
+        """Whether any account has a password: without one AUTH is not offered."""
+        return any(account.password and not account.disabled for account in self.accounts.accounts.values())
+
+    def say_dead_ends(self) -> None:
+        for line in self.directory.dead_ends():
+            log.event(events.USERS_REFUSED, path=str(self.aliases.path), reason=line)
+
+
+def _refused(error: AccountsError | AliasesError) -> None:
+    log.event(events.USERS_REFUSED, reason=str(error).splitlines()[0])
+
+
+def _failed(failure: Failure) -> None:
+    log.event(
+        events.LOGIN_REFUSED,
+        client=failure.client,
+        account=failure.account or None,
+        delay=failure.delay,
+        blocked=failure.is_blocked,
+    )

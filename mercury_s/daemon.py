@@ -1,0 +1,180 @@
+"""MercuryS as a daemon: the listeners at the door, and the lane of local mail behind it.
+
+The only file that names all its neighbours. Start, signals and exit codes are shared/service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from mercury_s.accounts import People
+from mercury_s.auth.failures import Failures
+from mercury_s.config import FreeSpace, listener_terms, make_door
+from mercury_s.door import Door, ListenerTerms, Visitors
+from mercury_s.listener import SmtpListener
+from mercury_s.local.carrier import LocalCarrier, LocalPlanner
+from mercury_s.local.mailbox import MailboxFolders, MessageNames
+from mercury_s.local.maildrop import Maildrop
+from mercury_s.local.redeposit import Redeposit
+from shared.config.listeners import Listener, ListenerTls
+from shared.config.model import Config
+from shared.observe import events
+from shared.observe.log import log
+from shared.routing.lane import Lane
+from shared.service.daemon import inherited_sockets
+from shared.service.listen import adopt, listening_sockets
+from shared.service.post_office import PostOffice, retry_policy
+from shared.service.trouble import StartTrouble
+from shared.tls.certificate import CertificateTrouble
+from shared.tls.server import ServerCertificates
+
+_LOOK_AT_CERTIFICATES = 60.0
+
+
+class ReceivingDaemon:
+    """Satisfies shared.service.life.Daemon."""
+
+    def __init__(self, config: Config) -> None:
+        from twisted.internet import reactor
+
+        self._reactor: Any = reactor
+        self._config = config
+        self._office = PostOffice(config, "s", asyncio.get_running_loop(), reactor)
+        self._logins = ThreadPoolExecutor(max_workers=2, thread_name_prefix="login")
+        self._failures = Failures(time.monotonic)
+        self._visitors = Visitors()
+        self._listeners: list[SmtpListener] = []
+        self._ports: list[Any] = []
+        self._certificates = _load_certificates(config)
+        self._people = People(config, self._logins, self._failures)
+        self._door = self._make_door()
+        self._renewals: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._office.open()
+        self._people.say_dead_ends()
+        self._runner = self._office.drain(self._config, Lane.LOCAL, LocalPlanner(), self._carrier())
+        await self._runner.start()
+        for listener in self._config.receive.listeners:
+            self._listen(listener)
+        self._renewals = asyncio.ensure_future(self._renew_certificates())
+
+    async def reload(self, config: Config) -> None:
+        """Sessions keep the door they came in by. Listeners and folders are what they were until a restart."""
+        certificates = _load_certificates(config)
+        people = People(config, self._logins, self._failures)
+        self._office.use(config)
+        if config.receive.listeners != self._config.receive.listeners:
+            log.event(events.RESTART_NEEDED, setting="receive.listeners")
+        self._config, self._people, self._certificates = config, people, certificates
+        self._door = self._make_door()
+        self._people.say_dead_ends()
+        self._runner.reload(carrier=self._carrier(), retry=retry_policy(config), rejudge=self._office.judge.rejudge)
+
+    async def stop(self, grace: float) -> None:
+        """No new clients; sessions end, at the latest after the 250 they are waiting for."""
+        if self._renewals is not None:
+            self._renewals.cancel()
+        for port in self._ports:
+            await _wait(port.stopListening())
+        for listener in self._listeners:
+            listener.leave()
+        if hasattr(self, "_runner"):
+            await self._runner.stop(grace)
+        self._office.close()
+        self._logins.shutdown(wait=False, cancel_futures=True)
+
+    def status(self) -> str:
+        waiting = self._runner.waiting if hasattr(self, "_runner") else 0
+        return f"{self._visitors.sessions} sessions, {waiting} local messages waiting"
+
+    # ---- parts -----------------------------------------------------------------------------------------------------
+
+    def _make_door(self) -> Door:
+        office = self._office
+        return make_door(self._config, office.judge.table, self._people, office.depositor, FreeSpace(office.spool))
+
+    def _carrier(self) -> LocalCarrier:
+        office = self._office
+        names = MessageNames(socket.gethostname(), os.getpid(), time.time)
+        return LocalCarrier(
+            self._people.directory,
+            MailboxFolders(self._config.local.maildir),
+            Maildrop(office.committer, names, office.executor),
+            Redeposit(office.depositor, lambda envelope: office.judge.letters(envelope), office.executor),
+            office.executor,
+        )
+
+    def _listen(self, listener: Listener) -> None:
+        def terms() -> ListenerTerms:
+            return listener_terms(listener, self._certificates is not None, self._people.can_log_in)
+
+        factory = SmtpListener(lambda: self._door, terms, self._visitors, lambda: self._certificates, self._reactor)
+        self._listeners.append(factory)
+        accepting: Any = factory
+        if listener.tls is ListenerTls.IMPLICIT:
+            accepting = _implicit_tls(self, factory)
+        name = f"mercury-s-{listener.port}"
+        for sock in listening_sockets(listener.address, listener.port, name, inherited_sockets()):
+            where = sock.getsockname()
+            self._ports.append(adopt(self._reactor, sock, accepting))
+            log.event(
+                events.LISTENING, address=where[0], port=where[1], kind=str(listener.kind), tls=str(listener.tls)
+            )
+
+    @property
+    def certificates(self) -> ServerCertificates | None:
+        """Those in force now."""
+        return self._certificates
+
+    async def _renew_certificates(self) -> None:
+        """A renewed certificate is used as soon as its files have changed, without a reload."""
+        while True:
+            if self._certificates is not None:
+                try:
+                    if self._certificates.reload():
+                        log.event(events.CERTIFICATES_RENEWED)
+                    for line in self._certificates.warnings(datetime.now(UTC)):
+                        log.event(events.CERTIFICATE_WARNING, reason=line)
+                except (CertificateTrouble, OSError) as trouble:
+                    log.event(events.CERTIFICATE_WARNING, reason=str(trouble))
+            await asyncio.sleep(_LOOK_AT_CERTIFICATES)
+
+
+def _load_certificates(config: Config) -> ServerCertificates | None:
+    if not config.tls.pairs:
+        return None
+    try:
+        return ServerCertificates.load(config.tls.pairs)
+    except CertificateTrouble as trouble:
+        what, _, do = str(trouble).rpartition(": ")
+        raise StartTrouble(f"use the {what}", do) from trouble
+
+
+def _implicit_tls(daemon: ReceivingDaemon, factory: SmtpListener) -> Any:
+    """TLS from the first byte (RFC 8314 §3), always with the certificates in force."""
+    from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+    from twisted.protocols.tls import TLSMemoryBIOFactory
+    from zope.interface import implementer
+
+    @implementer(IOpenSSLServerConnectionCreator)
+    class InForce:
+        def serverConnectionForTLS(self, tlsProtocol: Any) -> Any:
+            assert daemon.certificates is not None
+            return daemon.certificates.serverConnectionForTLS(tlsProtocol)
+
+    wrapped = TLSMemoryBIOFactory(InForce(), False, factory)
+    wrapped.noisy = False
+    return wrapped
+
+
+async def _wait(result: Any) -> None:
+    """For what Twisted answers with a Deferred, or with nothing."""
+    if result is not None:
+        await result.asFuture(asyncio.get_running_loop())

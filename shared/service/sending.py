@@ -1,0 +1,97 @@
+"""What MercuryC and MercuryE have in common as daemons: one lane, a resolver, SMTP connections, a planner.
+
+They differ in who plans the route and whose passwords are read; their daemon.py brings both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from shared.config.model import Config
+from shared.delivery.carrier import RoutePlanner
+from shared.dns.resolver import Resolver
+from shared.routing.lane import Lane
+from shared.routing.table import RoutingTable
+from shared.service.post_office import PostOffice, retry_policy
+from shared.transport.carrier import SmtpCarrier
+
+MakePlanner = Callable[[Config, RoutingTable, Resolver], RoutePlanner]
+
+#  Seconds that an attempt begun before a reload may still take on its connections.
+_OLD_CONNECTIONS = 600.0
+
+
+class SendingDaemon:
+    """Satisfies shared.service.life.Daemon. `name` is c or e."""
+
+    def __init__(
+        self, config: Config, name: str, lane: Lane, make_planner: MakePlanner, read_secret: Callable[[str], str]
+    ) -> None:
+        from twisted.internet import reactor
+
+        self._reactor: Any = reactor
+        self._config = config
+        self._make_planner = make_planner
+        self._read_secret = read_secret
+        self._office = PostOffice(config, name, asyncio.get_running_loop(), reactor)
+        self._resolver = Resolver(config.dns.servers, config.dns.timeout)
+        self._carrier = self._make_carrier()
+        self._retired: set[asyncio.Task[None]] = set()
+        self._runner = self._office.drain(config, lane, self._planner(), self._carrier)
+
+    async def start(self) -> None:
+        self._office.open()
+        await self._runner.start()
+
+    async def reload(self, config: Config) -> None:
+        """What is being carried goes on as it began; the next attempt uses the new configuration."""
+        old = (self._carrier, self._resolver)
+        is_other_way = config.dns != self._config.dns or config.hostname != self._config.hostname
+        self._config = config
+        self._office.use(config)
+        if is_other_way:
+            self._resolver = Resolver(config.dns.servers, config.dns.timeout)
+            self._carrier = self._make_carrier()
+            self._retire(*old)
+        self._runner.reload(
+            planner=self._planner(),
+            carrier=self._carrier,
+            retry=retry_policy(config),
+            rejudge=self._office.judge.rejudge,
+        )
+
+    async def stop(self, grace: float) -> None:
+        await self._runner.stop(grace)
+        await self._carrier.close()
+        self._resolver.close()
+        for task in self._retired:
+            task.cancel()
+        self._office.close()
+
+    def status(self) -> str:
+        return f"{self._runner.waiting} messages wait, {self._runner.in_flight} are on their way"
+
+    def _planner(self) -> RoutePlanner:
+        return self._make_planner(self._config, self._office.judge.table, self._resolver)
+
+    def _make_carrier(self) -> SmtpCarrier:
+        return SmtpCarrier(
+            reactor=self._reactor,
+            helo=self._config.hostname,
+            resolver=self._resolver,
+            read_secret=self._read_secret,
+        )
+
+    def _retire(self, carrier: SmtpCarrier, resolver: Resolver) -> None:
+        """Close what the old configuration used, once nothing travels on it any more."""
+
+        async def close() -> None:
+            await asyncio.sleep(_OLD_CONNECTIONS)
+            await carrier.close()
+            resolver.close()
+
+        task = asyncio.ensure_future(close())
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
