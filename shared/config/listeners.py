@@ -46,8 +46,8 @@ class RuleAction(StrEnum):
 
 
 class Listener(Setting):
-    """One port. `address` empty: all addresses. `networks` empty: anyone may connect. `relay` false: no network has the
-    right to relay here, only a login gives it. `auth` false: logins are not offered.
+    """One port. `address` empty: all addresses. `networks` empty: anyone may connect. `relay` false: no network has
+    the right to relay here, only a login gives it. `auth` false: logins are not offered.
 
     Left out, `kind` follows the port: submission on 587 and 465, otherwise mx; `tls` is implicit on 465, otherwise
     starttls.
