@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from shared.maildir.tree import listed
 from shared.routing.lane import Lane
-from shared.spool.claim import Claim as Claim
 from shared.spool.claim import DAMAGE, Damaged, open_claim
+from shared.spool.claim import Claim as Claim
 from shared.spool.names import claimed_name, name_in_lane, parse_name, split_claimed
 from shared.spool.owner import Owner
 from shared.spool.spool import Spool

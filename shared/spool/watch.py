@@ -43,15 +43,17 @@ class LaneWatch:
     def _begin(self, notice: Callable[..., None]) -> Any:
         try:
             #  Here and not above: the import itself fails where the C library cannot be found by its name.
-            from twisted.internet.inotify import INotify
-
+            from twisted.internet.inotify import INotify, INotifyError
+        except ImportError:
+            return None
+        try:
             inotify: Any = INotify(self._reactor)  # type: ignore[no-untyped-call]
-        except (ImportError, OSError):
-            return None  #  OSError: the account has used up its inotify instances.
+        except INotifyError:
+            return None  #  The account has used up its inotify instances.
         inotify.startReading()
         try:
             inotify.watch(FilePath(self._folder.encode()), mask=_MOVED_TO, callbacks=[notice])
-        except OSError:
+        except INotifyError:
             inotify.loseConnection()
             return None
         return inotify
