@@ -27,8 +27,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = outcome.get_result()  # type: ignore[attr-defined]
     if report.when == "call" and report.failed:
         for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Site):
-                report.sections.append(("daemons", value.logs()))
+            site = value if isinstance(value, Site) else getattr(value, "site", None)
+            if isinstance(site, Site):
+                report.sections.append(("daemons", site.logs()))
 
 
 @pytest.fixture

@@ -82,9 +82,8 @@ class SmtpSink:
         self.hop = (address, port)
         self.folder = root / f"smtp-sink-{port}"
         self.folder.mkdir()
-        self.folder.chmod(0o777)
-        root.chmod(0o755)
-        user = ["-u", "nobody"] if os.getuid() == 0 else []
+        #  As root it insists on being told whom to become; nobody could not write below pytest's folder.
+        user = ["-u", "root"] if os.getuid() == 0 else []
         command = [program("smtp-sink"), *user, "-c", "-d", str(self.folder / "%s."), f"inet:{address}:{port}", "256"]
         self.process = Process("smtp-sink", command, root / "log" / f"{self.folder.name}.log", postfix_env())
 

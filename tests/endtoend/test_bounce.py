@@ -10,7 +10,7 @@ from email.message import EmailMessage
 import pytest
 from clients import Raw, send
 from deadline import eventually, stays
-from mailsite import Site
+from mailsite import NOBODY, Site
 from peers import FarEnd, NameServer
 
 
@@ -100,7 +100,7 @@ def test_a_bounce_to_a_mailbox_that_is_gone_ends_there(relaying: Site) -> None:
 
 def test_expiry_is_reported(site: Site) -> None:
     """Nobody listens at the smarthost, and the lifetime is short."""
-    site.relay_to(("127.0.0.1", 9))
+    site.relay_to(NOBODY)
     site.config["retry"].update({"lifetime": "3s"})
     site.write_config()
     site.start("sc")

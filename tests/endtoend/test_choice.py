@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clients import send
 from deadline import eventually, stays
-from mailsite import Site
+from mailsite import NOBODY, Site
 from peers import FarEnd, NameServer
 from process import free_port
 from setting import FAR_ADDRESSES, Stage
@@ -74,7 +74,7 @@ def test_relay_becomes_direct_while_mail_is_queued(
 ) -> None:
     """The smarthost is down; one word is changed, SIGHUP, and what waited goes to the MX."""
     server = name_server({"partner.example": "@ MX 10 mx\nmx A 127.0.0.21\n"})
-    site.relay_to(("127.0.0.1", 9))
+    site.relay_to(NOBODY)
     site.config["dns"] = {"servers": [f"127.0.0.1:{server.port}"]}
     site.config["direct"] = {"port": far_end.port, "allow_addresses": ["127.0.0.0/8"]}
     site.config["retry"].update({"first": "2s", "longest": "3s"})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from clients import Raw
 from deadline import eventually, stays
-from mailsite import Site
+from mailsite import NOBODY, Site
 from setting import Stage
 
 
@@ -15,7 +15,7 @@ from setting import Stage
 def door(module_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = module_stage.site(tmp_path_factory.mktemp("door"))
     site.config["receive"]["max_message_size"] = "100K"
-    site.relay_to(("127.0.0.1", 9))
+    site.relay_to(NOBODY)
     site.write_config()
     site.add_users("anna")
     site.start("s")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mailsite import ROOT, Site
+from mailsite import NOBODY, ROOT, Site
 from process import free_port
 from setting import Stage
 
@@ -44,7 +44,7 @@ def configure(site: Site) -> list[str]:
         "max_message_size": "1M",
         "rules": [{"networks": ["127.0.0.0/8"], "action": "allow", "exempt": True}],
     }
-    site.relay_to(("127.0.0.1", 9))
+    site.relay_to(NOBODY)
     (site.root / "aliases").write_text("")
     site.write_config()
     site.add_users("alice@test.example", "bob@test.example", "postmaster@test.example", password=PASSWORD)
