@@ -31,6 +31,15 @@ LONGEST_DOMAIN = 255  #  octets, RFC 5321 §4.5.3.1.2
 LONGEST_PATH = 256  #  octets with the angle brackets, RFC 5321 §4.5.3.1.3
 
 
+#  Only ASCII letters have a case here: what Unicode would fold is another name, or a trick (RFC 5321 §2.4, RFC 5891).
+_ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def lower(text: str) -> str:
+    """`text` with its ASCII letters in lower case, everything else as it is."""
+    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
+
+
 class AddressError(ValueError):
     """The text is no mailbox address; the message says what is wrong with it, in words fit for a 5xx reply."""
 
@@ -61,8 +70,8 @@ class Address:
 
     @property
     def key(self) -> str:
-        """What mailboxes are looked up by: local part and domain without regard to case."""
-        return f"{self.local.lower()}@{self.ascii_domain}"
+        """What mailboxes are looked up by: local part and domain without regard to the case of ASCII letters."""
+        return f"{lower(self.local)}@{self.ascii_domain}"
 
     def __str__(self) -> str:
         """The wire form, the local part quoted where it must be."""
@@ -85,7 +94,7 @@ def to_ascii(domain: str) -> str:
 @lru_cache(maxsize=4096)
 def _encode_idn(domain: str) -> str:
     try:
-        return idna.encode(domain.lower(), strict=True, std3_rules=True).decode("ascii")
+        return idna.encode(lower(domain), strict=True, std3_rules=True).decode("ascii")
     except (idna.IDNAError, UnicodeError) as error:
         raise AddressError("the domain is not a valid internationalized name") from error
 
@@ -100,7 +109,7 @@ def parse_domain(text: str) -> str:
         if not _DOMAIN.match(text):
             raise AddressError("the domain is not a valid name")
         return text.lower()
-    domain = text.lower()
+    domain = lower(text)
     if len(domain.encode()) > LONGEST_DOMAIN or len(to_ascii(domain)) > LONGEST_DOMAIN:
         raise AddressError("the domain is longer than 255 octets")
     return domain

@@ -68,3 +68,9 @@ def test_any_text_is_an_address_or_an_address_error(text: str) -> None:
         return
     assert parse_address(str(address)) == address
     assert not any(character in str(address) for character in "\r\n\0")
+
+
+def test_what_unicode_would_fold_is_another_name() -> None:
+    assert parse_address("\u212aeep@x.example").key != parse_address("keep@x.example").key
+    with pytest.raises(AddressError):
+        parse_address("anna@\u212aeep.example")
