@@ -31,13 +31,17 @@ LONGEST_DOMAIN = 255  #  octets, RFC 5321 §4.5.3.1.2
 LONGEST_PATH = 256  #  octets with the angle brackets, RFC 5321 §4.5.3.1.3
 
 
-#  Only ASCII letters have a case here: what Unicode would fold is another name, or a trick (RFC 5321 §2.4, RFC 5891).
-_ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
-
-
 def lower(text: str) -> str:
-    """`text` with its ASCII letters in lower case, everything else as it is."""
-    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
+    """`text` in lower case, but for letters that would become ASCII by it, such as the Kelvin sign: they stay, since
+    an address that looks like another one must not become it (RFC 5891 refuses them in a domain)."""
+    if text.isascii():
+        return text.lower()
+    return "".join([_lower_letter(letter) for letter in text])
+
+
+def _lower_letter(letter: str) -> str:
+    lowered = letter.lower()
+    return lowered if letter.isascii() or not any(map(str.isascii, lowered)) else letter
 
 
 class AddressError(ValueError):
@@ -70,7 +74,7 @@ class Address:
 
     @property
     def key(self) -> str:
-        """What mailboxes are looked up by: local part and domain without regard to the case of ASCII letters."""
+        """What mailboxes are looked up by: local part and domain without regard to case."""
         return f"{lower(self.local)}@{self.ascii_domain}"
 
     def __str__(self) -> str:
