@@ -122,8 +122,12 @@ DNS_TROUBLE = Event("dns-trouble", "a name could not be looked up", Priority.NOT
 USERS_RELOADED = Event("users-reloaded", "the list of users or aliases was read again", Priority.NOTICE)
 USERS_REFUSED = Event("users-refused", "the list of users or aliases has an error; the old one stays", Priority.ERROR)
 
-CERTIFICATES_RENEWED = Event("certificates-renewed", "changed certificate files are in use from here on", Priority.NOTICE)
-CERTIFICATE_WARNING = Event("certificate-warning", "something is wrong with a certificate, or soon will be", Priority.WARNING)
+CERTIFICATES_RENEWED = Event(
+    "certificates-renewed", "changed certificate files are in use from here on", Priority.NOTICE
+)
+CERTIFICATE_WARNING = Event(
+    "certificate-warning", "something is wrong with a certificate, or soon will be", Priority.WARNING
+)
 
 # The operator.
 OPERATOR_ACTED = Event("operator-acted", "someone changed the queue by hand; says who, what and why", Priority.NOTICE)

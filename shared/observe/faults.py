@@ -12,7 +12,6 @@ import logging
 import sys
 import threading
 import traceback
-import warnings
 from types import TracebackType
 from typing import Any
 
@@ -30,7 +29,6 @@ def hook_process(log: EventLog) -> None:
     root.handlers[:] = [_LoggingHandler(log)]
     root.setLevel(logging.WARNING)
     logging.captureWarnings(True)
-    warnings.simplefilter("default")
     _hook_twisted(log)
 
 
@@ -104,17 +102,21 @@ def _hook_twisted(log: EventLog) -> None:
 
     @implementer(ILogObserver)
     def observe(event: LogEvent) -> None:
-        failure = event.get("log_failure")
+        #  `failure` is where Twisted's older half puts it; it calls its namespace log_legacy.
+        failure = event.get("log_failure") or event.get("failure")
         where = str(event.get("log_namespace", "twisted"))
+        text = formatEvent(event).strip()
         if failure is not None:
             log.event(
                 events.FAULT,
-                where=f"{where}: {formatEvent(event)}",
+                where=f"{where}: {text}" if text and "\n" not in text else where,
                 error=failure.type.__name__,
                 text=_text_of(failure.value),
                 traceback=failure.getTraceback().rstrip("\n"),
             )
+        elif text == "Unhandled error in Deferred:":
+            return  #  A headline: the failure itself is the next event.
         elif event.get("log_level", LogLevel.info) >= LogLevel.warn or event.get("isError"):
-            log.event(events.LIBRARY_SAID, library=where, text=formatEvent(event))
+            log.event(events.LIBRARY_SAID, library=where, text=text)
 
     globalLogBeginner.beginLoggingTo([observe], redirectStandardIO=False)

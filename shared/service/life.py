@@ -70,6 +70,7 @@ class Life:
         self._started = started
         self._grace = grace
         self._asked: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._refused = ""
 
     def ask(self, which: signal.Signals) -> None:
         """A signal came. Called on the loop."""
@@ -106,7 +107,7 @@ class Life:
 
     async def _reload(self, daemon: Daemon) -> None:
         self._manager.reloading()
-        refused = ""
+        self._refused = ""
         try:
             # In a thread: reading files and validating takes long enough to be felt by a session.
             config = await asyncio.get_running_loop().run_in_executor(None, self._load)
@@ -115,15 +116,20 @@ class Life:
         except ConfigErrors as errors:
             for problem in errors.problems:
                 self._log.event(events.CONFIG_REFUSED, problem=str(problem))
-            refused = str(errors.problems[0]) if errors.problems else str(errors)
+            self._refused = str(errors.problems[0]) if errors.problems else str(errors)
         except EXPECTED as error:
             self._log.event(events.CONFIG_REFUSED, problem=str(error))
-            refused = str(error)
+            self._refused = str(error)
         except Exception as error:
             fault(self._log, error, f"reload of {self._name}")
-            refused = f"fault: {error}"
-        status = f"configuration refused, the old one stays: {refused}" if refused else daemon.status()
-        self._manager.ready(status)
+            self._refused = f"fault: {error}"
+        self._manager.ready(self._status(daemon))
+
+    def _status(self, daemon: Daemon) -> str:
+        """A refusal stays in sight until a good configuration has taken its place."""
+        if self._refused:
+            return f"configuration refused, the old one stays: {self._refused}"
+        return daemon.status()
 
     async def _pulse(self, daemon: Daemon) -> None:
         """Feed the watchdog and keep the status line fresh."""
@@ -138,7 +144,7 @@ class Life:
                 elif was_progressing:
                     self._log.event(events.NO_PROGRESS, status=daemon.status())
                 was_progressing = progresses
-                self._manager.status(daemon.status())
+                self._manager.status(self._status(daemon))
             except Exception as error:
                 fault(self._log, error, f"status of {self._name}")
 

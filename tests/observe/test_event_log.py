@@ -195,7 +195,7 @@ def test_what_nobody_caught_arrives_from_everywhere(monkeypatch: pytest.MonkeyPa
             sys.excepthook(ValueError, ValueError("main"), None)
             logging.getLogger("dns").warning("odd %s", "answer")
             logging.getLogger("asyncio").error("task", exc_info=ValueError("inside"))
-            warnings.warn("old", DeprecationWarning, stacklevel=1)
+            warnings.warn("odd", UserWarning, stacklevel=1)
     finally:
         root.handlers[:] = before
         root.setLevel(level)
