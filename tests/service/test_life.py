@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -119,13 +120,14 @@ def test_a_bug_at_start_is_a_fault() -> None:
 
 
 def reloading(stage: Stage, *outcomes: Config | Exception) -> Callable[[Life], Coroutine[Any, Any, None]]:
+    def is_ready_again(times: int) -> bool:
+        return sum(line.startswith("READY") for line in stage.manager.heard) >= times
+
     async def act(life: Life) -> None:
-        for outcome in outcomes:
-            heard = len(stage.manager.heard)
+        for number, outcome in enumerate(outcomes, 2):
             stage.next_config = outcome
             life.ask(signal.SIGHUP)
-            said = stage.manager.heard
-            await until(lambda since=max(1, heard): any(line.startswith("READY") for line in said[since:]))
+            await until(partial(is_ready_again, number))
         life.ask(signal.SIGINT)
 
     return act
