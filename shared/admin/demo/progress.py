@@ -13,6 +13,7 @@ from typing import Any
 from shared.admin.demo.letters import Answer, Ending, Letter
 from shared.admin.demo.stage import Stage
 from shared.mail.address import Address, parse_address
+from shared.observe import events
 from shared.routing.lane import Lane
 
 
@@ -39,6 +40,11 @@ class Course:
         if self.letter and self.letter.ending is Ending.REFUSED:
             return self.answer is not None and self.answer.code == 550
         return self.where is not None
+
+    @property
+    def is_finished(self) -> bool:
+        """No recipient is left, say the daemons."""
+        return events.MESSAGE_FINISHED in self.events
 
     @property
     def is_over(self) -> bool:
@@ -81,11 +87,11 @@ class Progress:
                 course.where = self._find(course.letter)
 
     def _read_events(self) -> None:
-        events, self._early = self._early, []
+        found, self._early = self._early, []
         for file in sorted(self._stage.events.glob("*.jsonl")):
-            events += self._new_events(file)
-        events.sort(key=lambda event: float(event.get("at", 0)))
-        for event in events:
+            found += self._new_events(file)
+        found.sort(key=lambda event: float(event.get("at", 0)))
+        for event in found:
             self._note_event(event)
 
     def _new_events(self, file: Path) -> list[dict[str, Any]]:

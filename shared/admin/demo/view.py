@@ -93,7 +93,8 @@ def table_of(progress: Progress) -> Table:
         style = (
             "red" if course.trouble else "green" if course.has_ended_well else "yellow" if course.letter else "dim"
         )
-        mark = "✗" if course.trouble else "✓" if course.has_ended_well else "…" if course.answer else " "
+        is_done = course.has_ended_well or (course.is_finished and not course.letter)
+        mark = "✗" if course.trouble else "✓" if is_done else "…" if course.answer else " "
         table.add_row(
             Text(mark, style),
             Text(title_of(course)),
@@ -111,7 +112,7 @@ def _end_of(course: Course) -> str:
         return printable(course.trouble)
     if course.has_ended_well and course.letter:
         return course.letter.ending.value
-    return ""
+    return "done" if course.is_finished else ""
 
 
 def opening_words(stage: Stage) -> str:
