@@ -169,10 +169,10 @@ def test_a_failing_disk_is_452_and_the_listener_goes_on(site: Site) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB, or None where we may not mount one."""
+    """A file system of 16 MiB; where we may not mount one, a folder, and the daemon gets a limit instead."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], capture_output=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)], capture_output=True)
     yield folder
     if done.returncode == 0:
         subprocess.run(["umount", "-l", str(folder)], check=True)
@@ -180,6 +180,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_452_until_there_is_room(site: Site, small_disk: Path) -> None:
     site.config["spool"] = str(small_disk / "spool")
+    site.config["receive"]["max_message_size"] = "4M"
     site.write_config()
     limit = None
     if not os.path.ismount(small_disk):
