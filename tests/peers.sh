@@ -1,5 +1,6 @@
 #!/bin/sh
-# The programs of others that the end-to-end tests speak with. Quiet when all are there.
+# tests/peers.sh [PROGRAM]...: the programs of others that the end-to-end tests speak with, and those named (they have
+# to be packages of the same name). Quiet when all are there.
 #
 # curl, swaks, nsd and strace come as Debian packages. Postfix gives only smtp-source and smtp-sink: its package is
 # unpacked into .peers/postfix and never installed, as a second mail server on the machine is no one's wish.
@@ -13,8 +14,10 @@ if [ "$(id -u)" -eq 0 ]; then as_root=""; else as_root="sudo"; fi
 has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 
 missing=""
-for program in curl swaks nsd strace; do
-    has "$program" || missing="$missing $program"
+for program in curl swaks nsd strace "$@"; do
+    has "$program" && continue
+    missing="$missing $program"
+    [ "$program" != gcc ] || missing="$missing libc6-dev"
 done
 # swaks does without these until a test asks for TLS or AUTH; then it fails in the middle of a dialogue.
 if has perl; then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections import Counter
@@ -38,7 +39,8 @@ def queue(ctx: click.Context) -> None:
 
 
 def spool_of(office: Office) -> Spool:
-    return Spool(office.config.spool, office.config.hostname)
+    #  The node's name as the daemons of this host have it, so that each knows the other's locks.
+    return Spool(office.config.spool, socket.gethostname())
 
 
 @queue.command("list")

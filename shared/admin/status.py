@@ -10,6 +10,7 @@ import click
 from shared.admin.command import Office
 from shared.admin.entries import list_entries
 from shared.admin.output import age, echo_json, octets
+from shared.admin.queue import spool_of
 from shared.routing.lane import Lane
 from shared.service.lock import lock_path, running_pid
 from shared.spool.spool import Spool
@@ -22,7 +23,7 @@ DAEMONS = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "Mercu
 @click.pass_obj
 def status(office: Office, as_json: bool) -> None:
     """The daemons, the queue and the disk."""
-    spool = Spool(office.config.spool, office.config.hostname)
+    spool = spool_of(office)
     daemons = {name: _daemon(spool, name) for name in DAEMONS}
     lanes = {lane.word: _lane(spool, lane) for lane in Lane}
     free = _free(spool)

@@ -93,6 +93,7 @@ ENTRY_ADOPTED = Event("entry-adopted", "an entry of a dead owner went back to it
 ENTRIES_ADOPTED = Event("entries-adopted", "entries of a dead owner went back to their lane", Priority.WARNING)
 LEFTOVER_SWEPT = Event("leftover-swept", "remains of an interrupted deposit were removed", Priority.NOTICE)
 CLAIM_FAILED = Event("claim-failed", "an entry could not be opened for now; it stays in its lane", Priority.WARNING)
+CLAIM_LOST = Event("claim-lost", "an entry we worked on was taken from us; it may be delivered twice", Priority.ERROR)
 TRAIL_DAMAGED = Event("trail-damaged", "lines of a trail cannot be read and are skipped", Priority.WARNING)
 SPOOL_TROUBLE = Event("spool-trouble", "an operation on the spool failed and will be tried again", Priority.ERROR)
 SPOOL_FULL = Event("spool-full", "too little free space; mail is refused for now", Priority.ALERT)
