@@ -1,0 +1,113 @@
+"""A short life on a spool, for test_spool_kill.py to end at any system call: `spool_life.py ROOT PART`.
+
+Says on standard output, one line each, what it has acknowledged (`acked ID RECIPIENT...`), what it delivers
+(`delivers ID RECIPIENT`) and what is settled for good (`settled ID RECIPIENT`). It has several parts because strace
+counts the calls of each thread by itself: within a part, only one thread makes the calls that are counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.mail.address import parse_address
+from shared.mail.envelope import Envelope, Recipient
+from shared.maildir.committer import Committer
+from shared.routing.lane import Lane
+from shared.spool.deposit import Depositor, Letter, deposit
+from shared.spool.ids import QueueIds
+from shared.spool.lane import LaneFolder
+from shared.spool.owner import Owner
+from shared.spool.spool import Spool
+from shared.spool.trail import TrailRecord
+
+NODE = "kill.test"
+SMALL = b"Subject: small\r\n\r\nbody\r\n"
+LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcde\n" * 30_000
+EVERYBODY = ("anna@x.example", "berta@x.example")
+ARRIVED = 1790000000.0
+
+
+def say(*words: str) -> None:
+    os.write(1, " ".join(words).encode() + b"\n")
+
+
+class Numbers(QueueIds):
+    """Ids without a counter on disk, for the parts that are about other files."""
+
+    def _reserve(self) -> int:
+        return 1_000_000
+
+
+async def take_in(depositor: Depositor, message: bytes, lanes: Sequence[Lane]) -> None:
+    recipients = tuple(Recipient(parse_address(text)) for text in EVERYBODY)
+    envelope = Envelope(depositor.next_id(), None, recipients, ARRIVED)
+    await deposit(depositor, [Letter(lane, envelope) for lane in lanes], message)
+    say("acked", envelope.id, *EVERYBODY * len(lanes))
+
+
+async def live_small(spool: Spool) -> None:
+    committer = Committer(asyncio.get_running_loop().call_soon_threadsafe)
+    committer.start()
+    depositor = Depositor(spool, committer, Numbers(spool.root))
+    await take_in(depositor, SMALL, [Lane.RELAY, Lane.DIRECT])
+    await asyncio.gather(*(take_in(depositor, SMALL, [Lane.RELAY]) for _ in range(3)))
+    await take_in(depositor, SMALL, [Lane.LOCAL])
+    committer.stop()
+
+
+async def live_large(spool: Spool) -> None:
+    committer = Committer(asyncio.get_running_loop().call_soon_threadsafe)
+    committer.start()
+    depositor = Depositor(spool, committer, Numbers(spool.root))
+    await take_in(depositor, LARGE, [Lane.RELAY, Lane.DIRECT])
+    await take_in(depositor, LARGE, [Lane.LOCAL])
+    committer.stop()
+
+
+async def live_ids(spool: Spool) -> None:
+    for _ in range(3):
+        say("acked", QueueIds(spool.root, block=1, clock=lambda: 0.0).next())
+
+
+async def live_deliver(spool: Spool) -> None:
+    """Three entries: finished at once, finished at the second attempt, moved after the first."""
+    owner = Owner(spool, "life")
+    owner.begin()
+    relay = LaneFolder(spool, Lane.RELAY, owner)
+    first, second, third = sorted(name for name, _ in relay.scan())
+    deliver(relay, first, most=2)
+    deliver(relay, second, most=1)
+    deliver(relay, second, most=2)
+    deliver(relay, third, most=1)
+    claim = relay.claim(third)
+    assert claim is not None
+    relay.move(claim, Lane.DIRECT, ARRIVED)
+    relay.adopt()
+    relay.sweep(ARRIVED)
+    owner.end()
+
+
+def deliver(folder: LaneFolder, name: str, most: int) -> None:
+    """One attempt, for at most `most` of the recipients who are left."""
+    claim = folder.claim(name)
+    assert claim is not None
+    assert b"".join(claim.content.chunks()) == SMALL
+    for recipient in claim.unfinished[:most]:
+        text = str(recipient.address)
+        say("delivers", claim.envelope.id, text)
+        claim.trail.append([TrailRecord(ARRIVED, "life", "delivered", text)], durable=True)
+        say("settled", claim.envelope.id, text)
+    if claim.unfinished:
+        folder.postpone(claim, ARRIVED)
+    else:
+        folder.retire(claim)
+
+
+PARTS = {"small": live_small, "large": live_large, "ids": live_ids, "deliver": live_deliver}
+
+if __name__ == "__main__":
+    asyncio.run(PARTS[sys.argv[2]](Spool(Path(sys.argv[1]), NODE)))
