@@ -70,6 +70,11 @@ class Conversation(OpeningTalk):
         return self.is_open and not self.is_over and self._transaction is None and not self._owed
 
     @property
+    def is_leaving(self) -> bool:
+        """Goodbye has been said."""
+        return bool(self._owed) and self._owed[0] is Step.QUIT
+
+    @property
     def timeout(self) -> float | None:
         """How long the present state may last; None when the server owes nothing."""
         if self.is_over:
@@ -88,7 +93,7 @@ class Conversation(OpeningTalk):
         """The connection is gone."""
         if self._awaits_tls:
             self._end(End.TLS, None, reason)
-        elif self._owed and self._owed[0] is Step.QUIT:
+        elif self.is_leaving:
             self._end(End.GOODBYE)
         else:
             self._end(End.LOST, None, reason)

@@ -79,6 +79,10 @@ class SmtpConnection(Protocol):
         return self._conversation.is_idle
 
     @property
+    def is_leaving(self) -> bool:
+        return self._conversation.is_leaving
+
+    @property
     def limits(self) -> Any:
         """What the server said about itself (RFC 9422)."""
         return self._conversation.extensions.limits
@@ -218,8 +222,9 @@ class SmtpConnection(Protocol):
 
     def _end_producing(self) -> None:
         self._is_producing = False
-        transport: Any = self.transport
-        transport.unregisterProducer()
+        if not self._is_lost:
+            transport: Any = self.transport
+            transport.unregisterProducer()
 
     def resumeProducing(self) -> None:
         self._is_paused = False

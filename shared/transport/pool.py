@@ -175,7 +175,8 @@ class HopPool:
 
     def _grow(self) -> None:
         """As many attempts to connect as there are messages waiting, within the limit."""
-        while len(self._waiting) > len(self._dials) and len(self._open) + len(self._dials) < int(self._limit):
+        staying = sum(not connection.is_leaving for connection in self._open)
+        while len(self._waiting) > len(self._dials) and staying + len(self._dials) < int(self._limit):
             dial = asyncio.get_running_loop().create_task(self._dial())
             self._dials.add(dial)
             dial.add_done_callback(self._dialed)

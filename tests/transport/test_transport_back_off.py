@@ -1,0 +1,37 @@
+"""The memory of what did not answer."""
+
+from __future__ import annotations
+
+from shared.transport.back_off import FIRST, LONGEST, MOST_REMEMBERED, BackOff
+
+
+def test_pauses_double_up_to_a_limit_and_end_with_a_success() -> None:
+    now = 0.0
+    memory: BackOff[str, str] = BackOff(lambda: now)
+    pauses = []
+    for _ in range(6):
+        memory.note_failure("a", "refused")
+        began = now
+        assert memory.recall("a") == "refused" and memory.recall("b") is None
+        while memory.recall("a"):
+            now += 1.0
+        pauses.append(now - began)
+    assert pauses == [FIRST, 2 * FIRST, 4 * FIRST, 8 * FIRST, LONGEST, LONGEST]
+    memory.note_failure("a", "again")
+    memory.note_success("a")
+    assert memory.recall("a") is None
+    memory.note_failure("a", "anew")
+    now += FIRST
+    assert memory.recall("a") is None
+    memory.note_success("never known")
+
+
+def test_the_memory_is_bounded() -> None:
+    now = 0.0
+    memory: BackOff[int, str] = BackOff(lambda: now)
+    for number in range(MOST_REMEMBERED):
+        memory.note_failure(number, "x")
+    now = LONGEST
+    memory.note_failure(-1, "x")
+    assert memory.recall(-1) == "x"
+    assert len(memory._failures) == 1
