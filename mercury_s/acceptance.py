@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from email.utils import formatdate
 
 from mercury_s.door import Door
 from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, submission_fields
@@ -16,7 +15,7 @@ from mercury_s.policy.transaction import decide_message
 from mercury_s.policy.verdict import Refuse
 from shared.mail.address import Address
 from shared.mail.envelope import Envelope, Recipient
-from shared.mail.trace import Arrival, render_received
+from shared.mail.trace import Arrival, render_date, render_received
 from shared.routing.decide import split_by_lane
 from shared.smtp.events import RecipientGiven, SenderGiven
 from shared.spool.deposit import Draft, Letter
@@ -136,6 +135,6 @@ class Acceptance:
         """What stands before the message: our trace, and what a submission lacks."""
         if not self._is_submission:
             return self._received
-        date = formatdate(self._door.clock(), localtime=True)
+        date = render_date(int(self._door.clock()))
         fields = submission_fields(self._gate.header, date, f"<{self.id}@{self._door.hostname}>")
         return self._received + b"".join(fields)

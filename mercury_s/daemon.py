@@ -28,11 +28,12 @@ from shared.observe import events
 from shared.observe.log import log
 from shared.routing.lane import Lane
 from shared.service.daemon import inherited_sockets
-from shared.service.listen import adopt, listening_sockets
+from shared.service.listen import listening_sockets
 from shared.service.post_office import PostOffice, retry_policy
 from shared.service.trouble import StartTrouble
 from shared.tls.certificate import CertificateTrouble
 from shared.tls.server import ServerCertificates
+from shared.transport.prompt import adopt
 
 _LOOK_AT_CERTIFICATES = 60.0
 

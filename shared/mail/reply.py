@@ -36,9 +36,7 @@ class Reply:
     def __post_init__(self) -> None:
         if self.code not in _CODE:
             raise ValueError(f"{self.code} is no reply code")
-        if self.enhanced and (
-            not _ENHANCED.match(self.enhanced) or self.enhanced[0] != str(self.code)[0]
-        ):
+        if self.enhanced and (not _ENHANCED.match(self.enhanced) or self.enhanced[0] != str(self.code)[0]):
             raise ValueError(f"{self.enhanced!r} does not belong to {self.code}")
 
     @property
@@ -56,6 +54,8 @@ class Reply:
     def render(self) -> bytes:
         """The reply as it goes over the wire: printable ASCII, lines of at most 512 octets."""
         prefix = f"{self.enhanced} " if self.enhanced else ""
+        if self.text.isascii() and self.text.isprintable() and len(self.text) <= _LONGEST_TEXT:
+            return f"{self.code} {prefix}{self.text}\r\n".encode("ascii")
         lines = [printable(line)[:_LONGEST_TEXT] for line in self.text.split("\n")]
         last = len(lines) - 1
         return "".join(

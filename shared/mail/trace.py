@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 
 from shared.mail.address import Address
 
@@ -40,8 +41,14 @@ def render_received(arrival: Arrival, only_recipient: Address | None = None) -> 
     return (
         f"Received: from {safe_name(arrival.helo)} ({literal}){tls}\r\n"
         f"\tby {arrival.by} (Mercury) with {arrival.protocol} id {arrival.id}{recipient};\r\n"
-        f"\t{formatdate(arrival.when, localtime=True)}\r\n"
+        f"\t{render_date(int(arrival.when))}\r\n"
     ).encode("ascii", "replace")
+
+
+@lru_cache(maxsize=8)
+def render_date(when: int) -> str:
+    """Unix time as date-time of RFC 5322 §3.3, in local time. Cached, as thousands of messages share a second."""
+    return formatdate(when, localtime=True)
 
 
 def render_return_path(sender: Address | None) -> bytes:
