@@ -36,7 +36,7 @@ class PromptServer(tcp.Server):
     def _fail(self) -> None:
         if self.connected:
             self.reactor.removeReader(self)
-            self.connectionLost(Failure(main.CONNECTION_LOST))
+            self.connectionLost(Failure(main.CONNECTION_LOST))  # type: ignore[no-untyped-call]
 
 
 class PromptPort(tcp.Port):
@@ -47,7 +47,8 @@ class PromptPort(tcp.Port):
 
 def adopt(reactor: Any, listening: socket.socket, factory: Any) -> PromptPort:
     """Listen on `listening` with `factory`: the reactor takes a copy of the descriptor, ours is closed."""
-    port: PromptPort = PromptPort._fromListeningDescriptor(reactor, listening.fileno(), listening.family, factory)
+    make: Any = PromptPort._fromListeningDescriptor
+    port: PromptPort = make(reactor, listening.fileno(), listening.family, factory)
     port.startListening()
     listening.close()
     return port
