@@ -38,13 +38,15 @@ class Errands:
             self._is_out = False
             return
         group, self._waiting = self._waiting, []
-        trip = asyncio.get_running_loop().run_in_executor(self._executor, _run, group)
-        trip.add_done_callback(lambda trip: self._come_back(group, trip))
+        try:
+            trip = asyncio.get_running_loop().run_in_executor(self._executor, _run, group)
+        except RuntimeError as error:
+            #  The executor was shut down under us: every errand has failed, and nobody waits for ever.
+            self._come_back(group, [error] * len(group))
+            return
+        trip.add_done_callback(lambda trip: self._come_back(group, _results_of(trip, len(group))))
 
-    def _come_back(self, group: list[Errand], trip: asyncio.Future[list[Any]]) -> None:
-        #  Only an executor that was shut down fails as a whole; then every errand failed.
-        error = trip.exception() if not trip.cancelled() else asyncio.CancelledError("the executor is gone")
-        results = [error] * len(group) if error else trip.result()
+    def _come_back(self, group: list[Errand], results: list[Any]) -> None:
         for (_, _, answer), result in zip(group, results, strict=True):
             if answer.done():
                 continue
@@ -53,6 +55,12 @@ class Errands:
             else:
                 answer.set_result(result)
         self._set_out()
+
+
+def _results_of(trip: asyncio.Future[list[Any]], count: int) -> list[Any]:
+    if trip.cancelled():
+        return [RuntimeError("the executor was shut down")] * count
+    return trip.result()
 
 
 def _run(group: list[Errand]) -> list[Any]:
