@@ -12,7 +12,9 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
+from service_identity import CertificateError, VerificationError
+from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import (
     Certificate,
@@ -24,6 +26,8 @@ from twisted.internet.ssl import (
 )
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
+
+from shared.mail.address import AddressError, to_ascii
 
 MOST_REMEMBERED = 1000  #  servers; MercuryE meets many
 _OPTIONS: dict[str, Any] = {
@@ -42,8 +46,9 @@ class TrustUnusable(Exception):
 class RememberedServer:
     """Makes the TLS connections to one server and keeps the session of the last good one."""
 
-    def __init__(self, creator: IOpenSSLClientConnectionCreator) -> None:
+    def __init__(self, creator: IOpenSSLClientConnectionCreator, verified_name: str = "") -> None:
         self._creator = creator
+        self._verified_name = verified_name
         self._session: SSL.Session | None = None
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
@@ -51,6 +56,24 @@ class RememberedServer:
         if self._session is not None:
             connection.set_session(self._session)
         return connection
+
+    def problem(self, connection: SSL.Connection) -> str:
+        """After the handshake: why this is not the server that was wanted; empty when it is.
+
+        Asked of every connection, whatever happened in the handshake: a resumed one shows no certificate to its
+        callback, and a certificate whose names cannot be read is one that names nobody.
+        """
+        name = self._verified_name
+        if not name:
+            return ""
+        try:
+            if _is_address(name):
+                verify_ip_address(connection, name)
+            else:
+                verify_hostname(connection, name)
+        except (VerificationError, CertificateError) as error:
+            return f"the certificate does not name {name} ({type(error).__name__})"
+        return ""
 
     def remember(self, connection: SSL.Connection) -> None:
         """Call it after the server has answered something: the tickets of TLS 1.3 come behind the handshake."""
@@ -85,7 +108,7 @@ class ClientTls:
         self._servers: OrderedDict[tuple[str, int, bool], RememberedServer] = OrderedDict()
 
     def verified(self, host: str, port: int) -> RememberedServer:
-        """For `host` (a name or an IP address), which the certificate must name."""
+        """For `host` (a name or an IP address), which the certificate must name. Raises ValueError for another."""
         return self._server(host, port, True)
 
     def unverified(self, host: str, port: int) -> RememberedServer:
@@ -95,24 +118,25 @@ class ClientTls:
         key = (host.lower(), port, is_verified)
         server = self._servers.get(key)
         if server is None:
-            server = self._servers[key] = RememberedServer(self._creator(host, is_verified))
+            server = self._servers[key] = self._remembered(host, is_verified)
             if len(self._servers) > MOST_REMEMBERED:
                 self._servers.popitem(last=False)
         else:
             self._servers.move_to_end(key)
         return server
 
-    def _creator(self, host: str, is_verified: bool) -> IOpenSSLClientConnectionCreator:
+    def _remembered(self, host: str, is_verified: bool) -> RememberedServer:
         if not is_verified:
-            return _Unverified(self._unverified_context, host)
-        return optionsForClientTLS(host, trustRoot=self._trust, extraCertificateOptions=dict(_OPTIONS))
+            return RememberedServer(_Unverified(self._unverified_context, host))
+        creator = optionsForClientTLS(host, trustRoot=self._trust, extraCertificateOptions=dict(_OPTIONS))
+        return RememberedServer(creator, host if _is_address(host) else _ascii(host).decode() or host)
 
 
 def _read_trust(path: Path) -> Any:
     try:
         blocks = path.read_bytes().split(_BEGIN)[1:]
         certificates = [Certificate.loadPEM(_BEGIN + block) for block in blocks]
-    except (OSError, SSL.Error, ValueError) as error:
+    except (OSError, crypto.Error, ValueError) as error:
         raise TrustUnusable(f"{path}: cannot be read as PEM certificates: {error}")
     if not certificates:
         raise TrustUnusable(f"{path}: holds no PEM certificate")
@@ -130,8 +154,8 @@ def _is_address(host: str) -> bool:
 def _ascii(host: str) -> bytes:
     """The name in A-labels; no server name at all when it has none."""
     try:
-        return host.encode("ascii") if host.isascii() else host.encode("idna")
-    except UnicodeError:
+        return to_ascii(host).encode("ascii")
+    except AddressError:
         return b""
 
 

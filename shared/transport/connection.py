@@ -14,7 +14,6 @@ from twisted.internet import tcp
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
-    IOpenSSLClientConnectionCreator,
     IPushProducer,
     IReactorTime,
 )
@@ -24,10 +23,11 @@ from zope.interface import implementer
 
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
+from shared.mail.reply import printable
 from shared.smtp.client import Conversation
 from shared.smtp.client_events import Ended, Finished, Opened, TlsWanted
 from shared.smtp.judge import End
-from shared.tls.client import verification_problem
+from shared.tls.client import RememberedServer, verification_problem
 from shared.transport.reason import explain
 
 #  How long a connection that is being closed may take to send what is left.
@@ -48,7 +48,7 @@ class SmtpConnection(Protocol):
         self,
         clock: IReactorTime,
         conversation: Conversation,
-        tls: IOpenSSLClientConnectionCreator | None,
+        tls: RememberedServer | None,
         implicit_tls: bool,
         host: str,
         opened: Callable[[SmtpConnection, Ended | None], None],
@@ -110,10 +110,9 @@ class SmtpConnection(Protocol):
 
     def remember_session(self) -> None:
         """Keep the TLS session, so that the next connection is cheaper."""
-        remember = getattr(self._tls, "remember", None)
-        handle = getattr(self.transport, "getHandle", None)
-        if remember is not None and handle is not None and self._conversation.is_secure:
-            remember(handle())
+        if self._tls is not None and self._conversation.is_secure:
+            transport: Any = self.transport
+            self._tls.remember(transport.getHandle())
 
     # -- called by Twisted -----------------------------------------------------------------------------------------
 
@@ -127,7 +126,12 @@ class SmtpConnection(Protocol):
         self._watch()
 
     def handshakeCompleted(self) -> None:
-        self._conversation.secured()
+        transport: Any = self.transport
+        problem = self._tls.problem(transport.getHandle()) if self._tls else ""
+        if problem:
+            self._conversation.lost(printable(problem))
+        else:
+            self._conversation.secured()
         self._pump()
 
     def dataReceived(self, data: bytes) -> None:

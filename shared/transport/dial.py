@@ -17,6 +17,7 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
 from shared.dns.answers import Answer, Found, NoData, NoSuchName
+from shared.mail.reply import printable
 from shared.observe import events
 from shared.observe.log import log
 from shared.routing.next_hop import NextHop, Tls
@@ -24,7 +25,7 @@ from shared.smtp.client import Conversation
 from shared.smtp.client_events import Ended, Opening, StartTls
 from shared.smtp.client_login import Login
 from shared.smtp.judge import End
-from shared.tls.client import ClientTls
+from shared.tls.client import ClientTls, RememberedServer
 from shared.transport.back_off import BackOff
 from shared.transport.connection import SmtpConnection
 from shared.transport.reason import explain
@@ -120,7 +121,10 @@ class Dialer:
 
         conversation = Conversation(opening, host)
         wants_tls = hop.implicit_tls or opening.starttls is not StartTls.NEVER
-        tls = self._creator(hop) if wants_tls else None
+        try:
+            tls = self._creator(hop) if wants_tls else None
+        except ValueError as error:
+            return Unreached(Ended(End.TLS, None, printable(f"no certificate can name it: {error}")), host)
         protocol = SmtpConnection(self._reactor, conversation, tls, hop.implicit_tls, host, opened)
         factory = _OneConnection(protocol, lambda why: opened(protocol, Ended(End.UNREACHABLE, None, why)))
         source = self._sources.get(ip_address(address.partition("%")[0]).version)
@@ -133,7 +137,7 @@ class Dialer:
             connector.disconnect()
             raise
 
-    def _creator(self, hop: NextHop) -> Any:
+    def _creator(self, hop: NextHop) -> RememberedServer:
         make = self._tls.verified if hop.tls is Tls.VERIFY else self._tls.unverified
         return make(hop.host, hop.port)
 

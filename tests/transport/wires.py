@@ -18,6 +18,7 @@ from shared.mail.envelope import Envelope, Recipient
 from shared.mail.outcome import Outcome
 from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop, Tls
+from shared.tls.client import ClientTls, RememberedServer
 from shared.transport.carrier import SmtpCarrier
 from shared.transport.connection import SmtpConnection
 from shared.transport.pool import PoolLimits
@@ -81,6 +82,13 @@ class Wire(StringTransport):
         self.protocol.connectionLost(Failure(why))
 
 
+class TrustingTls(ClientTls):
+    """Handshakes are the test's word here; real ones are in tests/tls."""
+
+    def verified(self, host: str, port: int) -> RememberedServer:
+        return self.unverified(host, port)
+
+
 class Peer:
     """The server at the other end of a wire, spoken by the test."""
 
@@ -126,6 +134,7 @@ class Net:
         self.secrets: dict[str, str] = {"secret": "s3cret"}
         self.asked: list[str] = []
         more.setdefault("limits", PoolLimits(first=2, most=4))
+        more.setdefault("tls", TrustingTls())
         self.carrier = SmtpCarrier(
             reactor=self.reactor, helo="me.example", resolver=self, read_secret=self.read_secret,
             make_nonce=lambda: "n" * 20, **more,
