@@ -37,13 +37,13 @@ Action = Callable[[QueueEntry], str]
 class Operator:
     """The one who acts: an owner of claims like a daemon, with a name and a reason."""
 
-    def __init__(self, config: Config, spool: Spool, owner: Owner, log: EventLog, reason: str) -> None:
+    def __init__(self, config: Config, spool: Spool, owner: Owner, log: EventLog, who: str, reason: str) -> None:
         self._config = config
         self._spool = spool
         self._owner = owner
         self._log = log
         self._reason = reason
-        self._who = caller()
+        self._who = who
 
     def retry(self, entry: QueueEntry) -> str:
         """The daemons see the changed time. What is being delivered needs no push."""
@@ -135,15 +135,26 @@ def caller() -> str:
         return str(os.getuid())
 
 
+def _become_owner(root: Path) -> None:
+    """Root goes on as the account that the spool belongs to: a trail that only root may read would be damage to the
+    daemons. Raises OSError."""
+    owner = os.stat(root)
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+
+
 @contextmanager
 def operator(config: Config, spool: Spool, reason: str) -> Iterator[Operator]:
     """Raises OSError when the spool cannot be written."""
+    who = caller()
+    _become_owner(spool.root)
     owner = Owner(spool, NAME)
     log = EventLog()
     owner.begin()
     try:
         log.open(NAME, records=_records(config.state / "events"))
-        yield Operator(config, spool, owner, log, reason)
+        yield Operator(config, spool, owner, log, who, reason)
     finally:
         log.close()
         owner.end()

@@ -34,8 +34,11 @@ def echo_table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Seq
         table.add_column(column, no_wrap=True, overflow="ellipsis", justify="right" if column in right else "left")
     for row in rows:
         table.add_row(*[Text(printable(cell)) for cell in row])
-    width = None if sys.stdout.isatty() else 100_000
-    Console(file=sys.stdout, width=width, highlight=False, emoji=False).print(table)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100_000, highlight=False, emoji=False)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def age(seconds: float) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from shared.admin.entries import list_entries
 from shared.admin.output import moment
 from shared.mail.reply import printable
+from shared.observe.events import MESSAGE_ACCEPTED
 from shared.observe.sinks import record_files
 from shared.routing.lane import Lane
 from shared.spool.spool import Spool
@@ -23,8 +24,8 @@ from shared.spool.trail import Trail
 TWIN_SECONDS = 5.0
 #  The event about a recipient is named after the line in the trail.
 _TWIN_PREFIX = "recipient-"
+_ARRIVED = "arrived"
 _NAMES = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "MercuryE"}
-_FIRST = ("at", "daemon", "event", "recipient", "reply", "host", "detail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,9 @@ def tell(spool: Spool, events: Path, queue_id: str) -> list[Step]:
     """All steps of the message, the oldest first."""
     trail = list(_from_trails(spool, queue_id))
     told = [step for step in _from_events(events, queue_id) if not _has_twin(step, trail)]
+    if any(step.event == MESSAGE_ACCEPTED for step in told):
+        #  The event says more than the envelope does.
+        trail = [step for step in trail if step.event != _ARRIVED]
     return sorted(trail + told, key=lambda step: step.at)
 
 
@@ -67,7 +71,7 @@ def _from_trails(spool: Spool, queue_id: str) -> Iterator[Step]:
         if entry.envelope and not has_arrived:
             has_arrived = True
             fields = {"sender": entry.sender or "<>", "client": entry.envelope.client, "size": entry.size}
-            yield Step(entry.arrived, "mercury-s", "arrived", {key: value for key, value in fields.items() if value})
+            yield Step(entry.arrived, "mercury-s", _ARRIVED, {key: value for key, value in fields.items() if value})
         for record in Trail(f"{spool.folder(entry.lane)}/trail/{entry.name}").records:
             fields = {key: getattr(record, key) for key in ("recipient", "reply", "host", "detail")}
             yield Step(record.at, record.daemon, record.event, {key: value for key, value in fields.items() if value})

@@ -183,8 +183,13 @@ class RecordFile:
             self._descriptor = -1
 
     def _open(self) -> int:
-        self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        folder = self.path.parent
+        if not folder.exists():
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            _give(folder, folder.parent)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        _give(descriptor, folder)
+        return descriptor
 
     def _put(self, data: bytes) -> None:
         try:
@@ -219,6 +224,13 @@ class RecordFile:
                     older.rename(f"{self.path}.{number + 1}")
             self.path.rename(f"{self.path}.1")
         self._reopen()
+
+
+def _give(made: Path | int, folder: Path) -> None:
+    """What root makes here, by a command, belongs to whoever `folder` belongs to: the daemons have to write there."""
+    if os.geteuid() == 0:
+        owner = os.stat(folder)
+        os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def record_files(folder: Path) -> list[Path]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -214,6 +217,30 @@ def test_what_a_daemon_works_on_is_left_to_it(desk: Desk) -> None:
     assert done.exit_code == 1 and "being delivered" in done.stderr
     assert Path(claim.path).exists()
     daemon.end()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+def test_root_acts_as_the_owner_of_the_spool(desk: Desk) -> None:
+    """A trail that only root can read would be set aside by the daemons."""
+    desk.put(ONE)
+    for path in [desk.spool.root, *desk.spool.root.rglob("*")]:
+        os.chown(path, 65534, 65534)
+    for path in [desk.root, *desk.root.parents[:-2]]:
+        path.chmod(0o755)
+    command = [
+        sys.executable,
+        "-m",
+        "shared.admin",
+        "--config",
+        str(desk.root / "mercury.yaml"),
+        "queue",
+        "hold",
+        ONE,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    made = list((desk.spool.folder(Lane.HOLD) / "trail").iterdir())
+    assert [path.stat().st_uid for path in made] == [65534]
 
 
 def test_a_verb_leaves_no_owner_behind(desk: Desk) -> None:

@@ -46,6 +46,13 @@ def test_an_attempt_in_both_is_told_once(desk: Desk) -> None:
     ]
 
 
+def test_the_arrival_is_told_by_the_event_when_there_is_one(desk: Desk) -> None:
+    desk.put(ONE)
+    assert [step.event for step in tell(desk.spool, desk.root / "state" / "events", ONE)] == ["arrived"]
+    record(desk, "mercury-s.jsonl", ARRIVED, "message-accepted", "mercury-s", client="192.0.2.1")
+    assert [step.event for step in tell(desk.spool, desk.root / "state" / "events", ONE)] == ["message-accepted"]
+
+
 def test_a_torn_line_is_passed_over(desk: Desk) -> None:
     record(desk, "mercury-s.jsonl", ARRIVED, "message-accepted")
     with (desk.root / "state" / "events" / "mercury-s.jsonl").open("a") as out:

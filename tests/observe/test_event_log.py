@@ -134,6 +134,14 @@ def test_a_record_file_that_was_removed_is_opened_anew(tmp_path: Path) -> None:
     assert path.read_text() == "2\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_belongs_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    RecordFile(tmp_path / "events" / "mercury.jsonl").close()
+    for path in (tmp_path / "events", tmp_path / "events" / "mercury.jsonl"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
+
+
 def test_two_writers_of_one_file_turn_it_over_once(tmp_path: Path) -> None:
     path = tmp_path / "mercury-s.jsonl"
     one, two = RecordFile(path, rotate_at=5), RecordFile(path, rotate_at=5)
