@@ -7,11 +7,14 @@ runs. What is counted, and what is not, stands in README.md.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import os
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from cases import CASES, Bench, Case, Result
@@ -24,7 +27,7 @@ from rivals import Mercury, Postfix, Rival
 def main() -> int:
     arguments = read_arguments()
     chosen = [case for case in CASES if not arguments.cases or case.name in arguments.cases]
-    with tempfile.TemporaryDirectory(prefix="mercury-bench-", dir=arguments.folder) as name:
+    with alone(), tempfile.TemporaryDirectory(prefix="mercury-bench-", dir=arguments.folder) as name:
         folder = Path(name)
         folder.chmod(0o755)
         bench = Bench(folder)
@@ -40,6 +43,14 @@ def main() -> int:
                     calls = count_calls(bench, rival, folder)
                     print(f"durability   {rival.name:8} calls a message: {calls}", flush=True)
     return 1 if troubles else 0
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One measurement at a time on a machine; a second one waits."""
+    with (Path(tempfile.gettempdir()) / "mercury-bench.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def read_arguments() -> argparse.Namespace:
