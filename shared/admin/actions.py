@@ -28,7 +28,7 @@ from shared.spool.spool import Spool
 from shared.spool.trail import Trail, TrailRecord
 
 NAME = "mercury"
-HELD, RELEASED, REMOVED, UNDELETED = "held", "released", "removed", "undeleted"
+RETRIED, HELD, RELEASED, REMOVED, UNDELETED = "retried", "held", "released", "removed", "undeleted"
 
 #  What was wrong, or empty when it is done.
 Action = Callable[[QueueEntry], str]
@@ -46,13 +46,15 @@ class Operator:
         self._who = who
 
     def retry(self, entry: QueueEntry) -> str:
-        """The daemons see the changed time. What is being delivered needs no push."""
+        """Given back with a new time: the daemons notice the rename. What is being delivered needs no push."""
+        if entry.state == DAMAGED:
+            return f"it is damaged ({entry.last_error}); the daemon that drains its lane sets it aside"
         if entry.state != ACTIVE:
-            try:
-                os.utime(f"{self._spool.folder(entry.lane)}/new/{entry.name}")
-            except FileNotFoundError:
-                return ""
-        self._tell("retry", entry)
+            folder = LaneFolder(self._spool, entry.lane, self._owner)
+            claim = folder.claim(entry.name)
+            if claim is not None:
+                folder.postpone(claim, time.time())
+        self._tell(RETRIED, entry)
         return ""
 
     def hold(self, entry: QueueEntry) -> str:

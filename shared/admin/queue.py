@@ -87,6 +87,10 @@ def _nothing() -> None:
     sys.exit(NOTHING_MATCHED)
 
 
+def count_text(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
 @queue.command()
 @as_json
 @click.pass_obj
@@ -119,8 +123,9 @@ def _summary_line(lane: Lane, entries: list[QueueEntry], domains: Counter[str], 
     oldest = age(now - min(entry.arrived for entry in entries))
     bound = ", ".join(f"{printable(domain)} {count}" for domain, count in domains.most_common(5))
     size = octets(sum(entry.size for entry in entries))
-    return f"{lane.word:<7} {len(entries)} entries, {size}: {active} active, {deferred} deferred, oldest {oldest}" + (
-        f"; for {bound}" if bound else ""
+    return (
+        f"{lane.word:<7} {count_text(len(entries))}, {size}: {active} active, {deferred} deferred, oldest {oldest}"
+        + (f"; for {bound}" if bound else "")
     )
 
 
@@ -233,7 +238,7 @@ def _confirm(office: Office, selection: Selection, lanes: Iterable[Lane], what: 
     count = sum(1 for _ in selection.entries(spool_of(office), tuple(lanes)))
     if count <= above:
         return
-    question = f"{what} {count} {'entry' if count == 1 else 'entries'}?"
+    question = f"{what} {count_text(count)}?"
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Say so with --yes")
     click.confirm(question, abort=True)

@@ -10,7 +10,7 @@ import click
 from shared.admin.command import Office
 from shared.admin.entries import list_entries
 from shared.admin.output import age, echo_json, octets
-from shared.admin.queue import spool_of
+from shared.admin.queue import count_text, spool_of
 from shared.routing.lane import Lane
 from shared.service.lock import lock_path, running_pid
 from shared.spool.spool import Spool
@@ -61,7 +61,7 @@ def _lane_text(lane: Mapping[str, float | int | None]) -> str:
     if not lane["entries"] or lane["oldest"] is None:
         return "empty"
     size = octets(int(lane["octets"] or 0))
-    return f"{lane['entries']} entries, {size}, oldest {age(time.time() - lane['oldest'])}"
+    return f"{count_text(int(lane['entries'] or 0))}, {size}, oldest {age(time.time() - lane['oldest'])}"
 
 
 def _free(spool: Spool) -> int | None:

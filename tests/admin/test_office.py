@@ -69,7 +69,7 @@ def test_status_sees_daemons_by_their_locks(desk: Desk) -> None:
     assert said["daemons"]["mercury-c"]["running"] and not said["daemons"]["mercury-s"]["running"]
     assert said["lanes"]["relay"]["entries"] == 1 and said["free"] > 0
     text = desk.run("status").stdout
-    assert "MercuryC  running, pid " in text and "MercuryS  not running" in text and "relay     1 entries" in text
+    assert "MercuryC  running, pid " in text and "MercuryS  not running" in text and "relay     1 entry" in text
     lock.release()
 
 
