@@ -19,7 +19,7 @@ from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
 from shared.mail.reply import Reply
 from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop, Tls
-from shared.smtp.client_events import Finished
+from shared.smtp.client_events import Ended, Finished
 from shared.smtp.judge import End, judge_end
 from shared.tls.client import ClientTls
 from shared.transport.back_off import BackOff
@@ -31,6 +31,7 @@ from shared.transport.pool import HopPool, PoolLimits
 MOST_RECIPIENTS = 100
 #  For a server to answer QUIT when we stop.
 FAREWELL = 1.0
+_STOPPING = Unreached(Ended(End.GOODBYE, None, "this daemon is stopping"), "")
 
 
 class SmtpCarrier:
@@ -69,8 +70,8 @@ class SmtpCarrier:
     async def carry(self, envelope: Envelope, content: Content, leg: Leg) -> Mapping[Recipient, Outcome]:
         outcomes: dict[Recipient, Outcome] = {}
         remaining: Sequence[Recipient] = leg.recipients
-        troubles: list[Unreached] = []
-        for hop in leg.hops:
+        troubles: list[Unreached] = [_STOPPING] if self._is_closing else []
+        for hop in leg.hops if not self._is_closing else ():
             if envelope.requiretls and hop.tls is not Tls.VERIFY:
                 hop = replace(hop, tls=Tls.VERIFY)  #  RFC 8689 §4.2.1
             remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes)

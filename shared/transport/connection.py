@@ -6,7 +6,7 @@ Here: bytes, TLS, deadlines and backpressure. Nothing here knows what SMTP means
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from OpenSSL import SSL
@@ -83,7 +83,7 @@ class SmtpConnection(Protocol):
         return self._conversation.is_leaving
 
     @property
-    def limits(self) -> Any:
+    def limits(self) -> Mapping[str, int]:
         """What the server said about itself (RFC 9422)."""
         return self._conversation.extensions.limits
 
@@ -236,7 +236,10 @@ class SmtpConnection(Protocol):
         transport: Any = self.transport
         while conversation.wants_body and not self._is_paused:
             transport.write(conversation.next_body())
-        self._pump() if not conversation.wants_body else self._watch()
+        if conversation.wants_body:
+            self._watch()
+        else:
+            self._pump()
 
     def pauseProducing(self) -> None:
         self._is_paused = True

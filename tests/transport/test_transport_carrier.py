@@ -382,3 +382,6 @@ async def test_closing_says_goodbye_and_leaves_nobody_waiting() -> None:
     await idle.hear("221 bye")
     await closing
     assert idle.wire.closed == "lost"
+    outcome = only(await net.carry())
+    assert isinstance(outcome, Deferred) and "stopping" in outcome.reply.text
+    assert net.dialled == ["192.0.2.1:587"], "nobody is called any more"
