@@ -79,7 +79,7 @@ class PostOffice:
         self.committer = Committer(loop.call_soon_threadsafe)
         self.ids = QueueIds(self.spool.root)
         self.depositor = Depositor(self.spool, self.committer, self.ids)
-        self.owner = Owner(self.spool, daemon, time.time)
+        self.owner = Owner(self.spool, daemon)
 
     def open(self) -> None:
         """Raises StartTrouble when mail cannot be kept where the configuration says."""
