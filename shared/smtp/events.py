@@ -1,6 +1,6 @@
 """What a client has said to our server, one value for each thing that can be said.
 
-Events that a reply is owed for say so in `OWES_REPLY`; the conversation hands out no further event until it is given.
+Most owe a reply, and the conversation hands out no further event until it is given; those that do not, say so.
 """
 
 from __future__ import annotations
