@@ -1,9 +1,16 @@
-"""What all tests share: the folder of this file on the path, so that `from fakes.spools import ...` works anywhere."""
+"""What all tests share: the folder of this file on the path, so that `from fakes.spools import ...` works anywhere, and
+properties that are checked with fixed seeds and never judged by the clock."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+#  A busy machine is no fault of the code: the first example of a fresh checkout alone takes seconds there.
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 HERE = str(Path(__file__).resolve().parent)
 if HERE not in sys.path:
