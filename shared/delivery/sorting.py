@@ -1,9 +1,8 @@
 """Sorting: a claimed entry whose recipients no longer belong in this lane goes where they do belong.
 
 The routing table is asked again at every claim, so a site can change its word while mail is queued. All recipients to
-one lane is a rename. Only some of them is a new entry, durable before the trail of this one says "moved"; a crash in
-between delivers to them twice at worst. The new entry has a queue id of its own, since under the old one it could get
-the name of an entry of the same message that is in that lane already; the trail and the log link the two.
+one lane is a rename. Only some of them is a new entry with the same queue id, durable before the trail of this one
+says "moved"; a crash in between delivers to them twice at worst.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from shared.delivery.attempt import Rejudge
 from shared.delivery.settle import Desk
+from shared.mail.content import Content
 from shared.mail.envelope import Recipient
 from shared.observe import events
 from shared.routing.lane import Lane
@@ -62,21 +62,19 @@ class Sorter:
 
     async def _split_off(self, claim: Claim, lane: Lane, recipients: tuple[Recipient, ...]) -> None:
         desk = self.desk
-        identity = await desk.insist(claim, lambda: self._copy(claim, lane, recipients))
-        detail = f"to {lane.word} as {identity}"
-        records = [
-            TrailRecord(desk.clock(), desk.daemon, MOVED, str(who.address), detail=detail) for who in recipients
-        ]
+        letter = Letter(lane, replace(claim.envelope, recipients=recipients))
+        await desk.insist(claim, lambda: self._copy(letter, claim.content))
+        now, detail = desk.clock(), f"to {lane.word}"
+        records = [TrailRecord(now, desk.daemon, MOVED, str(who.address), detail=detail) for who in recipients]
         await desk.write_trail(claim, records, durable=True)
-        self._say(claim, lane, recipients, identity)
+        self._say(claim, lane, recipients)
 
-    async def _copy(self, claim: Claim, lane: Lane, recipients: tuple[Recipient, ...]) -> str:
-        """A new durable entry with the bytes of this one, never whole in memory: its id. Raises OSError."""
+    async def _copy(self, letter: Letter, content: Content) -> None:
+        """A new durable entry with the bytes of this one, never whole in memory. Raises OSError."""
         loop = asyncio.get_running_loop()
-        identity = self.depositor.next_id()
-        draft = self.depositor.draft([Letter(lane, replace(claim.envelope, id=identity, recipients=recipients))])
+        draft = self.depositor.draft([letter])
         try:
-            pieces = claim.content.chunks(PIECE)
+            pieces = content.chunks(PIECE)
             while piece := await loop.run_in_executor(self.executor, next, pieces, b""):
                 draft.write(piece)
                 if draft.backlog() > BACKLOG:
@@ -85,9 +83,8 @@ class Sorter:
             draft.abandon()
             raise
         await _committed(draft.commit)
-        return identity
 
-    def _say(self, claim: Claim, lane: Lane, recipients: Sequence[Recipient], identity: str | None = None) -> None:
+    def _say(self, claim: Claim, lane: Lane, recipients: Sequence[Recipient]) -> None:
         for recipient in recipients:
             self.desk.report(
                 events.RECIPIENT_MOVED,
@@ -95,7 +92,6 @@ class Sorter:
                 recipient=recipient.address,
                 lane=self.lane.word,
                 to=lane.word,
-                as_id=identity,
             )
 
 

@@ -97,13 +97,16 @@ class FakeSpool:
         self.entries: dict[Lane, dict[str, _Stored]] = {lane: {} for lane in Lane}
         self.watchers: list[Callable[[Lane, str, float], None]] = []
         self._ids = 0
+        self._copies: Counter[str] = Counter()
 
     def next_id(self) -> str:
         self._ids += 1
         return f"TEST-{self._ids:04d}"
 
     def put(self, lane: Lane, envelope: Envelope, message: bytes, due: float | None = None) -> str:
-        name = f"{int(envelope.arrived)}.{envelope.id}.node.test,S={len(message)}"
+        self._copies[envelope.id] += 1
+        copy = f",C={self._copies[envelope.id]}" if self._copies[envelope.id] > 1 else ""
+        name = f"{int(envelope.arrived)}.{envelope.id}.node.test,S={len(message)}{copy}"
         stored = _Stored(envelope, message, self.clock() if due is None else due)
         assert name not in self.entries[lane], "two entries of one name"
         self.entries[lane][name] = stored
