@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -126,16 +127,15 @@ def answers(address: str, port: int) -> bool:
 
 
 def free_port(*addresses: str) -> int:
-    """A TCP port that is free now on every one of `addresses`."""
-    for _ in range(50):
-        with contextlib.ExitStack() as taken:
-            first = taken.enter_context(socket.socket())
-            first.bind((addresses[0], 0))
-            port: int = first.getsockname()[1]
-            try:
-                for address in addresses[1:]:
-                    taken.enter_context(socket.socket()).bind((address, port))
-            except OSError:
-                continue
+    """A TCP port that is free now on every one of `addresses`.
+
+    From below the kernel's ephemeral ports: a client that knocks again and again at such a port while nobody listens
+    ends up connected to itself, and the daemon that comes back finds its port in use.
+    """
+    for _ in range(200):
+        port = random.randrange(10_000, 32_000)
+        with contextlib.ExitStack() as taken, contextlib.suppress(OSError):
+            for address in addresses:
+                taken.enter_context(socket.socket()).bind((address, port))
             return port
     raise AssertionError("no port is free on all of " + ", ".join(addresses))

@@ -114,6 +114,7 @@ def test_ending_under_load_loses_nothing(site: Site, far_end: FarEnd) -> None:
 
 def test_workers_do_not_outlive_their_daemon(site: Site) -> None:
     """Only the first process is killed, as the kernel does when memory is short: its port is free for the next."""
+    site.config["receive"]["workers"] = 2
     site.write_config()
     site.start("s")
     os.kill(site.daemons["s"].pid, 9)
