@@ -22,11 +22,14 @@ from shared.config.account import Account, AccountsError, check_mailbox_name
 from shared.config.accounts import AccountsFile
 from shared.config.model import Config
 from shared.config.passwords import LONGEST_PASSWORD, SALT_SIZE, PasswordHash, check_new_password, hash_password
+from shared.config.scram import SALT_SIZE as SCRAM_SALT_SIZE
+from shared.config.scram import new_scram_keys
 from shared.mail.address import Address, AddressError, parse_address, to_ascii
 from shared.mail.reply import printable
 from shared.observe import events
 from shared.observe.log import EventLog
 from shared.observe.sinks import RecordFile
+from shared.smtp.sasl_scram import ScramKeys
 
 address_argument = click.argument("text", metavar="ADDR")
 stdin_option = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
@@ -50,10 +53,10 @@ def add(office: Office, text: str, password_stdin: bool, no_password: bool) -> N
     if password_stdin and no_password:
         raise click.UsageError("--password-stdin and --no-password exclude each other")
     _require_new(address, _accounts(config).accounts)
-    password = None if no_password else _ask_password(password_stdin)
+    password, scram = (None, None) if no_password else _ask_password(password_stdin)
     with _changing(config) as accounts:
         _require_new(address, accounts)  #  also after the time it took to type a password
-        accounts[address.key] = Account(address, password)
+        accounts[address.key] = Account(address, password, scram=scram)
     _tell(config, "user-added", address)
     click.echo(printable(f"{address} has a mailbox" + (", and nobody can log in to it" if no_password else "")))
 
@@ -66,8 +69,8 @@ def passwd(office: Office, text: str, password_stdin: bool) -> None:
     """Another password, also for a mailbox that had none."""
     address = _address(text)
     _require(address, _accounts(office.config).accounts)
-    password = _ask_password(password_stdin)
-    _change(office.config, address, lambda account: replace(account, password=password))
+    password, scram = _ask_password(password_stdin)
+    _change(office.config, address, lambda account: replace(account, password=password, scram=scram))
     _tell(office.config, "user-password-changed", address)
     click.echo(printable(f"{address} has a new password"))
 
@@ -206,7 +209,8 @@ def _require(address: Address, accounts: Mapping[str, Account]) -> Account:
     return account
 
 
-def _ask_password(from_stdin: bool) -> PasswordHash:
+def _ask_password(from_stdin: bool) -> tuple[PasswordHash, ScramKeys]:
+    """What is kept of a new password, for logins that say it and for those that prove it."""
     if from_stdin:
         line = sys.stdin.buffer.readline(4 * LONGEST_PASSWORD).rstrip(b"\r\n")
         try:
@@ -221,7 +225,7 @@ def _ask_password(from_stdin: bool) -> PasswordHash:
         check_new_password(password)
     except ValueError as error:
         _fail(str(error), USAGE)
-    return hash_password(password, os.urandom(SALT_SIZE))
+    return hash_password(password, os.urandom(SALT_SIZE)), new_scram_keys(password, os.urandom(SCRAM_SALT_SIZE))
 
 
 def _tell(config: Config, action: str, address: Address, reason: str = "") -> None:

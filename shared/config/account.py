@@ -15,10 +15,14 @@ from dataclasses import dataclass
 import yaml
 
 from shared.config.passwords import PasswordHash, parse_password_hash
+from shared.config.scram import parse_scram_keys, render_scram_keys
 from shared.mail.address import Address, AddressError, parse_address
 from shared.mail.reply import printable
+from shared.smtp.sasl_scram import ScramKeys
 
-_FIRST_LINE = "# Written by `mercury user`: address: {password, disabled}. Comments added by hand are not kept.\n"
+_FIRST_LINE = (
+    "# Written by `mercury user`: address: {password, scram, disabled}. Comments added by hand are not kept.\n"
+)
 #  libyaml where it is there: ten times as fast, the same values and positions.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 8
@@ -26,11 +30,15 @@ _DEEPEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A mailbox. Without a password nobody can log in to it; `disabled` closes the login, and mail still arrives."""
+    """A mailbox. Without a password nobody can log in to it; `disabled` closes the login, and mail still arrives.
+
+    `scram` is of the same password; an account from before there was SCRAM has none until its password is set again.
+    """
 
     address: Address
     password: PasswordHash | None = None
     disabled: bool = False
+    scram: ScramKeys | None = None
 
     @property
     def key(self) -> str:
@@ -96,20 +104,25 @@ class _Reader:
     def _read_account(self, name: yaml.Node, fields: yaml.Node) -> None:
         address = self._address(name)
         password: PasswordHash | None = None
+        scram: ScramKeys | None = None
         disabled = False
         for key, value in self._fields(fields):
             match key.value:
                 case "password":
                     password = self._password(value)
+                case "scram":
+                    scram = self._scram(value)
                 case "disabled":
                     disabled = self._truth(value)
                 case other:
-                    self._problem(key, f"unknown field {printable(str(other))!r}: there are password and disabled")
+                    self._problem(
+                        key, f"unknown field {printable(str(other))!r}: there are password, scram and disabled"
+                    )
         if address is None:
             return
         if address.key in self.accounts:
             self._problem(name, f"{printable(address.key)} stands here twice (case makes no difference)")
-        self.accounts[address.key] = Account(address, password, disabled)
+        self.accounts[address.key] = Account(address, password, disabled, scram)
 
     def _address(self, node: yaml.Node) -> Address | None:
         if not isinstance(node, yaml.ScalarNode):
@@ -142,6 +155,13 @@ class _Reader:
             self._problem(node, f"password: {error}")
             return None
 
+    def _scram(self, node: yaml.Node) -> ScramKeys | None:
+        try:
+            return parse_scram_keys(node.value if isinstance(node, yaml.ScalarNode) else "")
+        except ValueError as error:
+            self._problem(node, f"scram: {error}")
+            return None
+
     def _truth(self, node: yaml.Node) -> bool:
         if isinstance(node, yaml.ScalarNode) and node.value in ("true", "false"):
             return bool(node.value == "true")
@@ -165,6 +185,8 @@ def render_accounts(accounts: Iterable[Account]) -> str:
     lines = [_FIRST_LINE]
     for account in accounts:
         fields = [f'password: "{account.password.render()}"'] if account.password else []
+        if account.scram:
+            fields.append(f'scram: "{render_scram_keys(account.scram)}"')
         if account.disabled:
             fields.append("disabled: true")
         name = str(account.address)
