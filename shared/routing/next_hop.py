@@ -25,6 +25,7 @@ class NextHop:
     the IP addresses to connect to (MercuryE has looked them up); otherwise `host` is resolved at connection.
     `implicit_tls` means TLS from the first byte (port 465). `password_file` is a path, read when the login is used.
     `login_in_clear` is the second word that `tls: off` needs before a password goes over the wire unencrypted.
+    `lmtp`: it is a mailbox server and speaks LMTP (RFC 2033). `socket_path`: a unix socket, in place of TCP.
     """
 
     host: str
@@ -35,6 +36,10 @@ class NextHop:
     password_file: str = ""
     addresses: tuple[str, ...] = ()
     login_in_clear: bool = False
+    lmtp: bool = False
+    socket_path: str = ""
 
     def __str__(self) -> str:
+        if self.socket_path:
+            return f"unix:{self.socket_path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -1,4 +1,5 @@
-"""The client's side of SMTP: replies in, bytes out, events out (RFC 5321, 2920, 3030, 3207, 4954, 3461).
+"""The client's side of SMTP and LMTP: replies in, bytes out, events out (RFC 5321, 2033, 2920, 3030, 3207, 4954,
+3461).
 
 A conversation is opened once (greeting, EHLO, STARTTLS, AUTH) and then carries message after message. It keeps a
 queue of the answers that the server owes; a reply to nothing in that queue ends it, so that no reply is ever counted
@@ -134,7 +135,7 @@ class Conversation(OpeningTalk):
             return b""
         if not transaction.chunked:
             return piece
-        self._owed.append(Step.BODY if is_last else Step.CHUNK)
+        self._owed.extend(self._answers_to_body(transaction) if is_last else (Step.CHUNK,))
         return b"BDAT %d%b\r\n%b" % (len(piece), b" LAST" if is_last else b"", piece)
 
     def quit(self) -> None:
@@ -159,7 +160,8 @@ class Conversation(OpeningTalk):
         if "PIPELINING" not in offer:
             transaction.script.extend(zip(steps, lines, strict=True))
         else:
-            if chunked and content.size <= SMALL:
+            #  How many answers LMTP gives to the last BDAT is known only when those to RCPT are.
+            if chunked and content.size <= SMALL and not self._opening.lmtp:
                 body = transaction.whole_body()
                 lines += (b"BDAT %d LAST\r\n" % len(body), body)
                 steps.append(Step.BODY)
@@ -194,7 +196,11 @@ class Conversation(OpeningTalk):
             self._end(End.UNREADABLE, None, str(error))
             return
         if not transaction.chunked:
-            self._owed.append(Step.BODY)
+            self._owed.extend(self._answers_to_body(transaction))
+
+    def _answers_to_body(self, transaction: Transaction) -> tuple[Step, ...]:
+        """One for the message; with LMTP one for each recipient that was accepted (RFC 2033 §4.2, §4.3)."""
+        return (Step.BODY,) * len(transaction.accepted) if self._opening.lmtp else (Step.BODY,)
 
     def _after_rset(self, reply: Reply) -> None:
         if reply.code != 250:
@@ -248,6 +254,13 @@ class Conversation(OpeningTalk):
             return
         if reply.is_positive and (transaction.is_doomed or not transaction.accepted):
             self._end(End.BREACH, None, "it takes a message for nobody")
+            return
+        if self._opening.lmtp:
+            transaction.note_delivery(reply)
+            if not transaction.is_end_sent:
+                self._end(End.CLOSING, None, "it answered before the end of the message")
+            elif not self._owed:
+                self._finish(needs_reset=False)
             return
         transaction.note_message(Step.BODY, reply)
         in_step = transaction.is_end_sent

@@ -27,7 +27,8 @@ class Opening:
     """What must be established before mail is handed over.
 
     `is_secure`: TLS runs from the first byte (port 465), and `secured()` is called before anything is received.
-    `login_in_clear` allows a password without TLS; nothing sets it by itself.
+    `login_in_clear` allows a password without TLS; nothing sets it by itself. `lmtp`: the server speaks LMTP
+    (RFC 2033): LHLO, and after the message an answer for each recipient.
     """
 
     helo: str
@@ -35,6 +36,7 @@ class Opening:
     is_secure: bool = False
     login: Login | None = None
     login_in_clear: bool = False
+    lmtp: bool = False
 
     def __post_init__(self) -> None:
         if not (self.helo.isascii() and self.helo.isprintable()) or not self.helo or " " in self.helo:

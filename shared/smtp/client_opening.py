@@ -1,4 +1,4 @@
-"""The beginning of a client's conversation: greeting, EHLO, STARTTLS, AUTH (RFC 5321 §3.1, 3207, 4954).
+"""The beginning of a client's conversation: greeting, EHLO or LHLO, STARTTLS, AUTH (RFC 5321 §3.1, 2033, 3207, 4954).
 
 Here: in which order, and under which conditions a password may be sent. What goes wrong here says nothing about any
 message, so nothing here ever fails one. Not here: the mail (client.py), the proofs (client_login.py).
@@ -44,7 +44,10 @@ class OpeningTalk(Talk):
         self._parser = ReplyParser()
         self.moves += 1
         if not self._owed:
-            self._say(Step.EHLO, f"EHLO {self._opening.helo}")
+            self._say_hello()
+
+    def _say_hello(self) -> None:
+        self._say(Step.EHLO, f"{'LHLO' if self._opening.lmtp else 'EHLO'} {self._opening.helo}")
 
     def _after_greeting(self, reply: Reply) -> None:
         if reply.code != 220:
@@ -52,10 +55,10 @@ class OpeningTalk(Talk):
         elif self._is_ourselves(reply):
             self._end(End.LOOP, None, f"it greets as {name_in(reply)}, which is our own name")
         else:
-            self._say(Step.EHLO, f"EHLO {self._opening.helo}")
+            self._say_hello()
 
     def _after_ehlo(self, reply: Reply) -> None:
-        if reply.code in (500, 502):
+        if reply.code in (500, 502) and not self._opening.lmtp:
             #  Only "I do not know this command" means a server of RFC 821; any other refusal is a refusal.
             self._say(Step.HELO, f"HELO {self._opening.helo}")
         elif reply.code != 250:
@@ -158,9 +161,10 @@ class OpeningTalk(Talk):
         self._events.append(Opened(self.extensions))
 
     def _is_ourselves(self, reply: Reply) -> bool:
-        """A name without a dot is nobody's own (RFC 5321 §2.3.5), so it proves no loop."""
+        """A name without a dot is nobody's own (RFC 5321 §2.3.5), so it proves no loop. A mailbox server, which sends
+        nothing on, may well stand on this host and have its name."""
         name = name_in(reply)
-        return "." in name and name == self._opening.helo.lower()
+        return not self._opening.lmtp and "." in name and name == self._opening.helo.lower()
 
     def _refused(self, reply: Reply) -> None:
         self._end(End.BREACH if reply.is_positive else End.REFUSED, reply)

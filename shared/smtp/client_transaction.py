@@ -26,6 +26,7 @@ class Transaction:
 
     __slots__ = (
         "_content",
+        "_deliveries_answered",
         "_errand",
         "_host",
         "_next_piece",
@@ -47,6 +48,7 @@ class Transaction:
         self._host = host
         self._passes_dsn = passes_dsn
         self._rcpts_answered = 0
+        self._deliveries_answered = 0
         self._pieces: Iterator[bytes] | None = None
         self._next_piece: bytes | None = None
         self.chunked = chunked
@@ -85,6 +87,12 @@ class Transaction:
         self.is_doomed = not reply.is_positive
         outcome = judge_reply(step, reply, self._host, self._passes_dsn)
         self.outcomes.update(dict.fromkeys(self.accepted, outcome))
+
+    def note_delivery(self, reply: Reply) -> None:
+        """What an LMTP server says after the message, first to the first it accepted, and so on (RFC 2033 §4.2)."""
+        recipient = self.accepted[self._deliveries_answered]
+        self._deliveries_answered += 1
+        self.outcomes[recipient] = judge_reply(Step.BODY, reply, self._host, self._passes_dsn)
 
     def abandon(self, outcome: Deferred) -> tuple[Recipient, ...]:
         """Whoever has no outcome yet gets this one; these are they."""

@@ -113,7 +113,7 @@ class Dialer:
 
     async def _open(self, hop: NextHop, address: str, opening: Opening) -> SmtpConnection | Unreached:
         ready: asyncio.Future[SmtpConnection | Unreached] = asyncio.get_running_loop().create_future()
-        host = f"{hop.host}[{address}]:{hop.port}"
+        host = str(hop) if hop.socket_path else f"{hop.host}[{address}]:{hop.port}"
 
         def opened(connection: SmtpConnection, ended: Ended | None) -> None:
             if not ready.done():
@@ -127,22 +127,27 @@ class Dialer:
             return Unreached(Ended(End.TLS, None, printable(f"no certificate can name it: {error}")), host)
         protocol = SmtpConnection(self._reactor, conversation, tls, hop.implicit_tls, host, opened)
         factory = _OneConnection(protocol, lambda why: opened(protocol, Ended(End.UNREACHABLE, None, why)))
-        source = self._sources.get(ip_address(address.partition("%")[0]).version)
-        connector = self._reactor.connectTCP(
-            address, hop.port, factory, self._connect_timeout, (source, 0) if source else None
-        )
+        connector = self._connect(hop, address, factory)
         try:
             return await ready
         except asyncio.CancelledError:
             connector.disconnect()
             raise
 
+    def _connect(self, hop: NextHop, address: str, factory: ClientFactory) -> Any:
+        if hop.socket_path:
+            return self._reactor.connectUNIX(hop.socket_path, factory, self._connect_timeout)
+        source = self._sources.get(ip_address(address.partition("%")[0]).version)
+        return self._reactor.connectTCP(
+            address, hop.port, factory, self._connect_timeout, (source, 0) if source else None
+        )
+
     def _creator(self, hop: NextHop) -> RememberedServer:
         make = self._tls.verified if hop.tls is Tls.VERIFY else self._tls.unverified
         return make(hop.host, hop.port)
 
     def _opening(self, hop: NextHop, wish: StartTls, login: Login | None) -> Opening:
-        return Opening(self._helo, wish, hop.implicit_tls, login, hop.login_in_clear)
+        return Opening(self._helo, wish, hop.implicit_tls, login, hop.login_in_clear, hop.lmtp)
 
     def _login(self, hop: NextHop) -> Login | None:
         if not hop.login:
@@ -150,8 +155,8 @@ class Dialer:
         return Login(hop.login, self._read_secret(hop.password_file), self._make_nonce())
 
     async def _addresses(self, hop: NextHop) -> tuple[str, ...] | Unreached:
-        if hop.addresses:
-            return hop.addresses
+        if hop.addresses or hop.socket_path:
+            return hop.addresses or (hop.socket_path,)
         try:
             return (str(ip_address(hop.host)),)
         except ValueError:
