@@ -29,6 +29,7 @@ class Course:
     recipient: str = ""
     where: Path | None = None
     trouble: str = ""
+    is_report: bool = False
     events: list[str] = field(default_factory=list)
 
     @property
@@ -114,6 +115,7 @@ class Progress:
             course = self._unexpected(queue_id)
         course.last_event = f"{event.get('event', '')} ({str(event.get('daemon', '')).replace('mercury_', '')})"
         course.recipient = str(event.get("recipient", "")) or course.recipient
+        course.is_report = course.is_report or event.get("sender") in ("", "<>")
         course.events.append(str(event.get("event", "")))
 
     def _unexpected(self, queue_id: str) -> Course:

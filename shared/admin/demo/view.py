@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -30,12 +32,14 @@ class PlainView:
 
     def show(self, progress: Progress) -> None:
         for course in progress.courses:
-            line = f"{course.number}. {title_of(course)} to {printable(course.recipient) or '?'}: {state_of(course)}"
+            line = f"{course.number}. {title_of(course)} to {shown(course.recipient) or '?'}: {state_of(course)}"
             if self._said.get(course.number) != line:
                 self._said[course.number] = line
                 self.say(line)
 
     def say(self, text: str) -> None:
+        encoding = self._console.encoding
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
@@ -67,10 +71,15 @@ def choose_view(console: Console) -> View:
     return LiveView(console) if console.is_terminal else PlainView(console)
 
 
+def shown(text: str) -> str:
+    """An address as people write it, unless it holds what a terminal would obey."""
+    return text if text.isprintable() else printable(text)
+
+
 def title_of(course: Course) -> str:
     if course.letter:
         return course.letter.title
-    return "a bounce, or by hand"
+    return "a bounce, to the sender" if course.is_report else "sent by hand"
 
 
 def state_of(course: Course) -> str:
@@ -98,7 +107,7 @@ def table_of(progress: Progress) -> Table:
         table.add_row(
             Text(mark, style),
             Text(title_of(course)),
-            Text(course.recipient if course.recipient.isprintable() else printable(course.recipient)),
+            Text(shown(course.recipient)),
             Text(course.queue_id),
             Text(course.lane),
             Text(printable(course.last_event)),
@@ -149,5 +158,5 @@ The mail, as Maildirs (mutt -f FOLDER, or cat FOLDER/new/*):
 
 The queue and its trails, with the daemons' logs and configuration beside them:
 
-    mercury --config {stage.config} queue list
+    {Path(sys.executable).parent}/mercury --config {stage.config} queue list
 """
