@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mercury_s.door import Door
-from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, submission_fields
+from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, has_whole_line_ends, submission_fields
 from mercury_s.policy.transaction import decide_message
 from mercury_s.policy.verdict import Refuse
 from shared.mail.address import Address
-from shared.mail.envelope import Envelope, Recipient
+from shared.mail.envelope import Body, Envelope, Recipient
 from shared.mail.trace import Arrival, render_date, render_received
 from shared.routing.decide import split_by_lane
+from shared.smtp import replies
 from shared.smtp.events import RecipientGiven, SenderGiven
 from shared.spool.deposit import Draft, Letter
 
@@ -66,6 +67,7 @@ class Acceptance:
             site=origin.site,
             body=sender.body,
             smtputf8=sender.smtputf8,
+            requiretls=sender.requiretls,
             ret=sender.ret,
             envid=sender.envid,
             login=origin.login,
@@ -126,6 +128,9 @@ class Acceptance:
     def _judge_header(self, header: bytes) -> None:
         if self._gate.is_too_long:
             self.refusal = Refuse(HEADER_TOO_LONG, "the header is longer than this server takes")
+            return
+        if self.sender.body is Body.BINARY and not has_whole_line_ends(header):
+            self.refusal = Refuse(replies.BARE_LINE_END_IN_MESSAGE, "the header of a binary message is text")
             return
         verdict = decide_message(count_hops(header))
         if isinstance(verdict, Refuse):

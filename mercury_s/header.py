@@ -66,6 +66,12 @@ def count_hops(header: bytes) -> int:
     return lowered.count(b"\r\nreceived:") + lowered.startswith(b"received:")
 
 
+def has_whole_line_ends(header: bytes) -> bool:
+    """Whether CR and LF stand together only, and there is no NUL. In a binary message nobody else has looked."""
+    lines = header.count(b"\r\n")
+    return header.count(b"\r") == lines and header.count(b"\n") == lines and b"\0" not in header
+
+
 def lacks_field(header: bytes, name: bytes) -> bool:
     """Whether no field is called `name` (given in lower case, with the colon)."""
     lowered = header.lower()

@@ -16,7 +16,7 @@ _NEXT = {
 _TOPICS = {
     "EHLO": "EHLO name: says who you are; the answer lists what this server can do",
     "HELO": "HELO name: as EHLO, for clients without extensions",
-    "MAIL": "MAIL FROM:<sender>: begins a message; SIZE=, BODY=, RET=, ENVID= and SMTPUTF8 may follow",
+    "MAIL": "MAIL FROM:<sender>: begins a message; SIZE=, BODY=, RET=, ENVID=, SMTPUTF8 and REQUIRETLS may follow",
     "RCPT": "RCPT TO:<recipient>: once for each recipient; NOTIFY= and ORCPT= may follow",
     "DATA": "DATA: after its 354 send header, empty line and text; a line with a single dot ends it",
     "BDAT": "BDAT size [LAST]: size octets of the message follow at once (RFC 3030)",

@@ -19,7 +19,7 @@ from mercury_s.local.redeposit import Redeposit, forward
 from shared.config.account import Account
 from shared.mail.address import Address
 from shared.mail.content import Content
-from shared.mail.envelope import Envelope, Recipient
+from shared.mail.envelope import Body, Envelope, Recipient
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
 from shared.mail.reply import Reply
 from shared.mail.trace import render_delivered_to, render_return_path
@@ -64,7 +64,7 @@ class LocalCarrier:
 
     async def carry(self, envelope: Envelope, content: Content, leg: Leg) -> Mapping[Recipient, Outcome]:
         try:
-            message = await read_message(content, self._executor)
+            message = await read_message(content, self._executor, envelope.body is Body.BINARY)
         except OSError as error:
             return dict.fromkeys(leg.recipients, defer(error))
         load = _Load(envelope, message, render_return_path(envelope.sender))

@@ -1,4 +1,7 @@
-"""From the line ends of the wire (CRLF) to those of a Maildir (LF), in pieces, without looking at lines."""
+"""From the line ends of the wire (CRLF) to those of a Maildir (LF), in pieces, without looking at lines.
+
+A binary message (BODY=BINARYMIME, RFC 3030 §3) has line ends in its header only; what follows is octets, and stays.
+"""
 
 from __future__ import annotations
 
@@ -20,3 +23,28 @@ def to_lf(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield chunk
     if held:
         yield held
+
+
+def header_to_lf(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """As `to_lf`, but only up to the empty line that ends the header; every octet behind it stays what it is."""
+    head = b""
+    is_open = False
+    for chunk in chunks:
+        if is_open:
+            yield chunk
+            continue
+        head += chunk
+        end = _end_of_header(head)
+        if end >= 0:
+            is_open = True
+            yield head[:end].replace(b"\r\n", b"\n") + head[end:]
+            head = b""
+    if head:
+        yield head.replace(b"\r\n", b"\n")
+
+
+def _end_of_header(content: bytes) -> int:
+    if content.startswith(b"\r\n"):
+        return 2
+    end = content.find(b"\r\n\r\n")
+    return end + 4 if end >= 0 else -1

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import Executor
 
-from mercury_s.local.line_ends import to_lf
+from mercury_s.local.line_ends import header_to_lf, to_lf
 from shared.mail.address import Address
 from shared.mail.content import Content
 
@@ -20,29 +20,36 @@ _CHUNK = 256 * 1024
 
 
 class Message:
-    """`small` is the whole text with LF line ends, or None: then `pieces` reads it from the spool."""
+    """`small` is the whole text with LF line ends, or None: then `pieces` reads it from the spool. `is_binary`: its
+    body is no text, and keeps every octet."""
 
-    def __init__(self, content: Content, small: bytes | None) -> None:
+    def __init__(self, content: Content, small: bytes | None, is_binary: bool = False) -> None:
         self.content = content
         self.small = small
+        self.is_binary = is_binary
 
     def pieces(self) -> Iterator[bytes]:
         """The text with LF line ends. Blocks; raises OSError."""
-        return to_lf(self.content.chunks(_CHUNK))
+        chunks = self.content.chunks(_CHUNK)
+        return header_to_lf(chunks) if self.is_binary else to_lf(chunks)
 
 
-async def read_message(content: Content, executor: Executor | None) -> Message:
+async def read_message(content: Content, executor: Executor | None, is_binary: bool = False) -> Message:
     """Raises OSError."""
     size = content.size
+    if size > _IN_MEMORY:
+        return Message(content, None, is_binary)
     if size <= _AT_ONCE:
-        return Message(content, _read_small(content))
-    if size <= _IN_MEMORY:
-        return Message(content, await asyncio.get_running_loop().run_in_executor(executor, _read_small, content))
-    return Message(content, None)
+        small = _read_small(content, is_binary)
+    else:
+        loop = asyncio.get_running_loop()
+        small = await loop.run_in_executor(executor, _read_small, content, is_binary)
+    return Message(content, small, is_binary)
 
 
-def _read_small(content: Content) -> bytes:
-    return b"".join(content.chunks(_IN_MEMORY)).replace(b"\r\n", b"\n")
+def _read_small(content: Content, is_binary: bool) -> bytes:
+    chunks = content.chunks(_IN_MEMORY)
+    return b"".join(header_to_lf(chunks)) if is_binary else b"".join(chunks).replace(b"\r\n", b"\n")
 
 
 def render_been_at(address: Address) -> bytes:

@@ -87,15 +87,17 @@ class DotDecoder:
 
 
 class ChunkDecoder:
-    """Takes the octets of the BDAT chunks of one message: counted, never parsed, checked for strict line ends.
+    """Takes the octets of the BDAT chunks of one message: counted, never parsed, checked for strict line ends unless
+    the message is `binary` (BODY=BINARYMIME, RFC 3030 §3).
 
     `begin` announces a chunk; `feed` until `missing` is 0; `finish` once after the last chunk.
     """
 
-    __slots__ = ("_ends_in_cr", "fault", "missing", "size", "size_limit")
+    __slots__ = ("_ends_in_cr", "binary", "fault", "missing", "size", "size_limit")
 
-    def __init__(self, size_limit: int) -> None:
+    def __init__(self, size_limit: int, binary: bool = False) -> None:
         self.size_limit = size_limit
+        self.binary = binary
         self.size = 0
         self.missing = 0
         self.fault: Reply | None = None
@@ -122,7 +124,7 @@ class ChunkDecoder:
             self.fault = _worse(self.fault, replies.BARE_LINE_END_IN_MESSAGE)
 
     def _check(self, data: bytes) -> None:
-        if not data:
+        if not data or self.binary:
             return
         lines = data.count(b"\r\n")
         if self._ends_in_cr:

@@ -9,19 +9,40 @@ from shared.mail.reply import Reply
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a listener offers at this moment of a session. `size` in octets; `auth` names mechanisms."""
+    """What a listener offers at this moment of a session. `size` in octets; `auth` names mechanisms.
+
+    `recipients` of a message and `messages` of a session are said in LIMITS (RFC 9422) unless they are 0. `requiretls`
+    is for connections that are encrypted (RFC 8689 §2).
+    """
 
     hostname: str
     size: int
     starttls: bool = False
     auth: tuple[str, ...] = ()
+    requiretls: bool = False
+    recipients: int = 0
+    messages: int = 0
 
     def answer(self, client: str, is_extended: bool) -> Reply:
         """The reply to EHLO or HELO. No enhanced code here (RFC 2034 §4)."""
         if not is_extended:
             return Reply(250, "", self.hostname)
         lines = [f"{self.hostname} greets {client}"[:400], f"SIZE {self.size}"]
-        lines += ["PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES", "HELP"]
+        lines += [
+            "PIPELINING",
+            "8BITMIME",
+            "SMTPUTF8",
+            "CHUNKING",
+            "BINARYMIME",
+            "DSN",
+            "ENHANCEDSTATUSCODES",
+            "HELP",
+        ]
+        if self.recipients or self.messages:
+            named = (("RCPTMAX", self.recipients), ("MAILMAX", self.messages))
+            lines.append("LIMITS " + " ".join(f"{name}={most}" for name, most in named if most))
+        if self.requiretls:
+            lines.append("REQUIRETLS")
         if self.starttls:
             lines.append("STARTTLS")
         if self.auth:

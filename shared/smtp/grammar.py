@@ -151,6 +151,7 @@ _MAIL_PARAMETERS = {
     "ENVID": True,
     "AUTH": True,
     "SMTPUTF8": False,
+    "REQUIRETLS": False,
 }
 _RCPT_PARAMETERS = {"NOTIFY": True, "ORCPT": True}
 
@@ -189,12 +190,9 @@ def _parse_size(value: str) -> int:
 
 def _parse_body(value: str) -> Body:
     try:
-        body = Body(value.upper())
+        return Body(value.upper())
     except ValueError:
-        raise _fault(501, "5.5.4", "BODY is 7BIT or 8BITMIME")
-    if body is Body.BINARY:
-        raise _fault(504, "5.6.1", "BINARYMIME is not offered here")
-    return body
+        raise _fault(501, "5.5.4", "BODY is 7BIT, 8BITMIME or BINARYMIME")
 
 
 def _parse_return(value: str) -> Return:

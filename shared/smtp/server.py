@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from shared.mail.envelope import Body
 from shared.mail.reply import Reply
 from shared.smtp import replies
 from shared.smtp.data import ChunkDecoder, DotDecoder
@@ -98,6 +99,7 @@ class ServerConversation:
         self._too_long = replies.LINE_TOO_LONG
         self._refused_recipients = False
         self._smtputf8 = False
+        self._is_binary = False
         self._dots: DotDecoder | None = None
         self._chunks: ChunkDecoder | None = None
         self._is_last_chunk = False
@@ -247,13 +249,11 @@ class ServerConversation:
             case "MAIL":
                 if not self.is_extended and "> " in argument:
                     return self._refuse(replies.PARAMETERS_WANT_EHLO)
-                sender = parse_mail(argument)
-                self._smtputf8 = sender.smtputf8
-                return self._owe(verb, sender)
+                return self._mail(argument)
             case "RCPT":
                 return self._owe(verb, parse_rcpt(argument, self._smtputf8))
             case "DATA":
-                return self._owe(verb, DataAsked())
+                return self._refuse(replies.BINARY_WANTS_CHUNKS) if self._is_binary else self._owe(verb, DataAsked())
             case "BDAT":
                 return self._begin_chunk(argument)
             case "EHLO" | "HELO":
@@ -284,6 +284,14 @@ class ServerConversation:
                 return _Step.GO_ON
             case _:
                 return self._refuse(replies.NOT_IMPLEMENTED)
+
+    def _mail(self, argument: str) -> Event | _Step:
+        sender = parse_mail(argument)
+        if sender.requiretls and not self.offer.requiretls:
+            return self._refuse(replies.TLS_NOT_REQUIRABLE)
+        self._smtputf8 = sender.smtputf8
+        self._is_binary = sender.body is Body.BINARY
+        return self._owe("MAIL", sender)
 
     def _hello(self, verb: str, name: str) -> Event | _Step:
         if not name or not name.isascii():
@@ -358,7 +366,7 @@ class ServerConversation:
         if self._chunks is not None:
             self._chunks.begin(size)
             return _Step.GO_ON
-        self._chunks = ChunkDecoder(self.offer.size)
+        self._chunks = ChunkDecoder(self.offer.size, self._is_binary)
         self._chunks.begin(size)
         self.state = NEXT[self.state, "BDAT"]
         return ChunkBegun()
@@ -432,7 +440,7 @@ class ServerConversation:
 
     def _forget_transaction(self) -> None:
         self._dots = self._chunks = None
-        self._refused_recipients = self._smtputf8 = False
+        self._refused_recipients = self._smtputf8 = self._is_binary = False
         if self.state is not State.START:
             self.state = State.READY
 

@@ -32,7 +32,7 @@ BAD_MAIL = {
     "FROM:<a@b.example> X=1": 555, "FROM:<a@b.example> NOTIFY=NEVER": 555, "FROM:<a@b.example> SIZE": 501,
     "FROM:<a@b.example> SIZE=0x10": 501, "FROM:<a@b.example> SIZE=1_000": 501, "FROM:<a@b.example> SIZE=+1": 501,
     "FROM:<a@b.example> SIZE=١٢": 501, "FROM:<a@b.example> SIZE=1 SIZE=1": 501, "FROM:<a@b.example> SIZE=" + "9" * 21: 501,
-    "FROM:<a@b.example> BODY": 501, "FROM:<a@b.example> BODY=9BIT": 501, "FROM:<a@b.example> BODY=BINARYMIME": 504,
+    "FROM:<a@b.example> BODY": 501, "FROM:<a@b.example> BODY=9BIT": 501, "FROM:<a@b.example> BODY=BINARY": 501,
     "FROM:<a@b.example> SMTPUTF8=yes": 501, "FROM:<a@b.example> RET=": 501, "FROM:<a@b.example> RET=FOO": 501,
     "FROM:<a@b.example> ENVID=a+GG": 501, "FROM:<a@b.example> ENVID=a+0D+0Ab": 501, "FROM:<a@b.example> ENVID=+00": 501,
     "FROM:<a@b.example> ENVID=" + "a" * 101: 501, "FROM:<a@b.example> AUTH=a b": 555, "FROM:<a@b.example> =1": 501,
