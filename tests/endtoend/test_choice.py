@@ -113,13 +113,20 @@ def test_direct_becomes_relay_while_mail_is_queued(
     eventually(site.is_empty)
 
 
-def test_hold_keeps_mail_until_the_word_changes(site: Site, far_end: FarEnd) -> None:
+def test_hold_keeps_mail_until_it_is_released(site: Site, far_end: FarEnd) -> None:
     site.relay_to(far_end.hop)
     site.here["delivery"] = "hold"
     site.write_config()
     site.start("sc")
     fill(site, 3)
     stays(lambda: len(site.entries("hold")) == 3 and far_end.count() == 0, 1)
+    site.here["delivery"] = "relay"
+    site.write_config()
+    reload(site)
+    done = site.mercury("queue", "release", "--lane", "hold", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    eventually(lambda: far_end.count() == 3, what="all at the smarthost")
+    eventually(site.is_empty)
 
 
 def test_a_broken_configuration_is_not_taken_over_on_reload(site: Site, far_end: FarEnd) -> None:
