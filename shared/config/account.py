@@ -15,17 +15,18 @@ from dataclasses import dataclass
 import yaml
 
 from shared.config.passwords import PasswordHash, parse_password_hash
+from shared.config.scalars import parse_size
 from shared.config.scram import parse_scram_keys, render_scram_keys
 from shared.mail.address import Address, AddressError, parse_address
 from shared.mail.reply import printable
 from shared.smtp.sasl_scram import ScramKeys
 
-_FIRST_LINE = (
-    "# Written by `mercury user`: address: {password, scram, disabled}. Comments added by hand are not kept.\n"
-)
+_FIRST_LINE = "# Written by `mercury user`: address: {password, scram, disabled, name, quota}. Comments added by hand are not kept.\n"
 #  libyaml where it is there: ten times as fast, the same values and positions.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 8
+_LONGEST_NAME = 200
+FIELDS = "password, scram, disabled, name and quota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,15 @@ class Account:
     """A mailbox. Without a password nobody can log in to it; `disabled` closes the login, and mail still arrives.
 
     `scram` is of the same password; an account from before there was SCRAM has none until its password is set again.
+    `name` is how people call its owner. `quota` in octets: None as `local.quota` says, 0 without a limit.
     """
 
     address: Address
     password: PasswordHash | None = None
     disabled: bool = False
     scram: ScramKeys | None = None
+    name: str = ""
+    quota: int | None = None
 
     @property
     def key(self) -> str:
@@ -105,6 +109,8 @@ class _Reader:
         address = self._address(name)
         password: PasswordHash | None = None
         scram: ScramKeys | None = None
+        name = ""
+        quota: int | None = None
         disabled = False
         for key, value in self._fields(fields):
             match key.value:
@@ -112,17 +118,19 @@ class _Reader:
                     password = self._password(value)
                 case "scram":
                     scram = self._scram(value)
+                case "name":
+                    name = self._name(value)
+                case "quota":
+                    quota = self._quota(value)
                 case "disabled":
                     disabled = self._truth(value)
                 case other:
-                    self._problem(
-                        key, f"unknown field {printable(str(other))!r}: there are password, scram and disabled"
-                    )
+                    self._problem(key, f"unknown field {printable(str(other))!r}: there are {FIELDS}")
         if address is None:
             return
         if address.key in self.accounts:
             self._problem(name, f"{printable(address.key)} stands here twice (case makes no difference)")
-        self.accounts[address.key] = Account(address, password, disabled, scram)
+        self.accounts[address.key] = Account(address, password, disabled, scram, name, quota)
 
     def _address(self, node: yaml.Node) -> Address | None:
         if not isinstance(node, yaml.ScalarNode):
@@ -168,6 +176,20 @@ class _Reader:
         self._problem(node, "disabled: expected true or false")
         return False
 
+    def _name(self, node: yaml.Node) -> str:
+        try:
+            return check_name(node.value if isinstance(node, yaml.ScalarNode) else "")
+        except ValueError as error:
+            self._problem(node, f"name: {error}")
+            return ""
+
+    def _quota(self, node: yaml.Node) -> int | None:
+        try:
+            return parse_quota(node.value if isinstance(node, yaml.ScalarNode) else None)
+        except ValueError as error:
+            self._problem(node, f"quota: {error}")
+            return None
+
     def _problem(self, node: yaml.Node, text: str) -> None:
         mark = node.start_mark
         self.problems.append(f"{self._source}:{mark.line + 1}:{mark.column + 1}: error: {text}")
@@ -180,6 +202,18 @@ def check_mailbox_name(address: Address) -> None:
             raise AddressError("a mailbox name is not empty and has no /, no leading dot and no control characters")
 
 
+def check_name(text: str) -> str:
+    """A person's name as it is; raises ValueError when it is none."""
+    if not text.strip() or not text.isprintable() or len(text) > _LONGEST_NAME:
+        raise ValueError(f"expected the name of a person, on one line, of at most {_LONGEST_NAME} characters")
+    return " ".join(text.split())
+
+
+def parse_quota(value: object) -> int:
+    """Octets, or 0 for the word `none`: no limit. Raises ValueError."""
+    return 0 if value == "none" else parse_size(value)
+
+
 def render_accounts(accounts: Iterable[Account]) -> str:
     """The users file. JSON strings are YAML strings, and quote whatever an address may contain."""
     lines = [_FIRST_LINE]
@@ -187,6 +221,10 @@ def render_accounts(accounts: Iterable[Account]) -> str:
         fields = [f'password: "{account.password.render()}"'] if account.password else []
         if account.scram:
             fields.append(f'scram: "{render_scram_keys(account.scram)}"')
+        if account.name:
+            fields.append(f"name: {json.dumps(account.name, ensure_ascii=False)}")
+        if account.quota is not None:
+            fields.append(f"quota: {account.quota or 'none'}")
         if account.disabled:
             fields.append("disabled: true")
         name = str(account.address)
