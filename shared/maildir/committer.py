@@ -1,7 +1,7 @@
 """Group commit: files become durable and visible together, one sync of each folder for all of them.
 
 One thread. Batches form by themselves: what is submitted while a batch is on its way to the disk is the next
-batch, so a lone file waits for nobody. The steps D1 to D5 of docs/spool.md are the phases of `commit_batch`.
+batch, and what one wave of the loop brings goes together; there is no window of time. The steps D1 to D5 of docs/spool.md are the phases of `commit_batch`.
 Not here: what the files hold, and the writing of large ones while they arrive (shared/maildir/spill.py).
 """
 
@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Thread, get_ident
 
 from shared.maildir.spill import Writer
 from shared.maildir.tree import CREATE, close_quietly, forget_file, sync_folder
@@ -77,12 +77,25 @@ class _Job:
 
 
 class Committer:
-    """`call_from_thread` runs a callable in the loop's thread: reactor.callFromThread, loop.call_soon_threadsafe."""
+    """`call_from_thread` runs a callable in the loop's thread: reactor.callFromThread, loop.call_soon_threadsafe.
 
-    def __init__(self, call_from_thread: Callable[..., object]) -> None:
+    With `next_turn` (loop.call_soon; the committer is then made in the loop's thread) what is submitted there is
+    gathered until a turn of the loop brings nothing more. Sessions that were answered together come back together, and
+    the first of them must not pay for a sync of its own while the others are heard; a lone one waits for one turn.
+    """
+
+    def __init__(
+        self,
+        call_from_thread: Callable[..., object],
+        next_turn: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
         self.call_from_thread = call_from_thread
+        self._next_turn = next_turn
+        self._home = get_ident()
+        self._gathered: list[_Job] = []
+        self._gathered_before = 0
         self.writer = Writer()
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._lock = Lock()
         self._backlog = 0
@@ -97,6 +110,7 @@ class Committer:
         self.writer.stop()
         with self._lock:
             self._stopped = True
+            self._hand_over()
         if self._thread:
             self._queue.put(None)
             self._thread.join()
@@ -108,10 +122,30 @@ class Committer:
             stopped = self._stopped
             if not stopped:
                 self._backlog += job.size
-                self._queue.put(job)
+                self._gathered.append(job)
+                if self._next_turn is None or get_ident() != self._home:
+                    self._hand_over()
+                elif len(self._gathered) == 1:
+                    self._next_turn(self._end_of_turn)
         if stopped:
             job.fail(OSError(errno.ESHUTDOWN, "the committer has been stopped"))
             self._answer([job])
+
+    def _end_of_turn(self) -> None:
+        with self._lock:
+            is_growing = len(self._gathered) > self._gathered_before
+            if is_growing and self._next_turn and len(self._gathered) < LARGEST_BATCH:
+                self._gathered_before = len(self._gathered)
+                self._next_turn(self._end_of_turn)
+            else:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        """To the thread, with the lock held."""
+        if self._gathered:
+            self._queue.put(self._gathered)
+        self._gathered = []
+        self._gathered_before = 0
 
     def refuse(self, done: Done, error: OSError) -> None:
         """Tell `done` of an error that came before there was anything to submit."""
@@ -129,16 +163,15 @@ class Committer:
                 self._commit(jobs)
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
+        """Everything that was handed over by now, up to LARGEST_BATCH files or a little more."""
         jobs: list[_Job] = []
-        files = 0
-        job = self._queue.get()
+        group = self._queue.get()
         try:
-            while job is not None:
-                jobs.append(job)
-                files += len(job.files)
-                if files >= LARGEST_BATCH:
+            while group is not None:
+                jobs += group
+                if sum([len(job.files) for job in jobs]) >= LARGEST_BATCH:
                     return jobs, True
-                job = self._queue.get_nowait()
+                group = self._queue.get_nowait()
         except Empty:
             return jobs, True
         return jobs, False

@@ -76,7 +76,7 @@ class PostOffice:
         self.judge = Judge(routing_table(config))
         self.spool = Spool(config.spool, socket.gethostname(), log.event)
         self.executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="spool")
-        self.committer = Committer(loop.call_soon_threadsafe)
+        self.committer = Committer(loop.call_soon_threadsafe, loop.call_soon)
         self.ids = QueueIds(self.spool.root)
         self.depositor = Depositor(self.spool, self.committer, self.ids)
         self.owner = Owner(self.spool, daemon)

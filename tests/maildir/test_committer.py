@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fakes.syscalls import failing, spied
 
-from shared.maildir.committer import Committer, Landing, _Job, commit_batch
+from shared.maildir.committer import LARGEST_BATCH, Committer, Landing, _Job, commit_batch
 from shared.maildir.tree import make_maildir
 
 
@@ -298,3 +298,58 @@ def test_a_loop_that_is_closed_does_not_end_the_thread(box: Path, answers: Answe
     committer.submit([Landing(str(box), "one", [b"x"])], answers.of("a"))
     committer.stop()
     assert set(files(box, "new")) == {"one"} and answers.by_name == {}
+
+
+# Gathering: what one wave of the loop brings is one batch.
+
+
+class Turns:
+    """The loop's turns, taken by hand."""
+
+    def __init__(self) -> None:
+        self.asked: list[Callable[[], None]] = []
+        self.committer = Committer(lambda call, *args: call(*args), self.asked.append)
+
+    def turn(self) -> None:
+        asked, self.asked[:] = list(self.asked), []
+        for call in asked:
+            call()
+
+    def batch(self) -> int:
+        """How many jobs the thread would take now; 0 when nothing was handed over."""
+        return 0 if self.committer._queue.empty() else len(self.committer._next_batch()[0])
+
+
+def test_what_comes_in_following_turns_is_gathered_until_a_turn_brings_nothing(box: Path, answers: Answers) -> None:
+    turns = Turns()
+    for number in range(3):
+        turns.committer.submit([Landing(str(box), f"m{number}", [b"x"])], answers.of(str(number)))
+        turns.turn()
+        assert turns.batch() == 0, "this turn brought something, so another is waited for"
+    turns.turn()
+    assert turns.batch() == 3
+    assert turns.asked == []
+
+
+def test_a_lone_submit_waits_for_one_turn_that_brings_nothing(box: Path, answers: Answers) -> None:
+    turns = Turns()
+    turns.committer.submit([Landing(str(box), "one", [b"x"])], answers.of("a"))
+    turns.turn()
+    turns.turn()
+    assert turns.batch() == 1
+
+
+def test_a_full_batch_waits_for_no_turn_more(box: Path, answers: Answers) -> None:
+    turns = Turns()
+    for number in range(LARGEST_BATCH):
+        turns.committer.submit([Landing(str(box), f"m{number}", [b"x"])], answers.of(str(number)))
+    turns.turn()
+    assert turns.batch() == LARGEST_BATCH
+
+
+def test_stop_does_not_forget_what_is_being_gathered(box: Path, answers: Answers) -> None:
+    turns = Turns()
+    turns.committer.start()
+    turns.committer.submit([Landing(str(box), "one", [b"x"])], answers.of("a"))
+    turns.committer.stop()
+    assert answers.by_name == {"a": None}
