@@ -21,7 +21,10 @@ from shared.mail.address import Address, AddressError, parse_address
 from shared.mail.reply import printable
 from shared.smtp.sasl_scram import ScramKeys
 
-_FIRST_LINE = "# Written by `mercury user`: address: {password, scram, disabled, name, quota}. Comments added by hand are not kept.\n"
+_FIRST_LINE = (
+    "# Written by `mercury user`: address: {password, scram, disabled, name, quota}.\n"
+    "# Comments added by hand are not kept.\n"
+)
 #  libyaml where it is there: ten times as fast, the same values and positions.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 8
@@ -105,8 +108,8 @@ class _Reader:
         for name, fields in root.value:
             self._read_account(name, fields)
 
-    def _read_account(self, name: yaml.Node, fields: yaml.Node) -> None:
-        address = self._address(name)
+    def _read_account(self, heading: yaml.Node, fields: yaml.Node) -> None:
+        address = self._address(heading)
         password: PasswordHash | None = None
         scram: ScramKeys | None = None
         name = ""
@@ -129,7 +132,7 @@ class _Reader:
         if address is None:
             return
         if address.key in self.accounts:
-            self._problem(name, f"{printable(address.key)} stands here twice (case makes no difference)")
+            self._problem(heading, f"{printable(address.key)} stands here twice (case makes no difference)")
         self.accounts[address.key] = Account(address, password, disabled, scram, name, quota)
 
     def _address(self, node: yaml.Node) -> Address | None:

@@ -220,3 +220,20 @@ def test_no_repr_shows_a_hash() -> None:
     assert repr(account.password.digest) not in repr(account)
     assert "0123456789abcdef" not in repr(account)
     assert not NO_PASSWORD.matches("")
+
+
+def test_a_name_and_a_quota_come_back_as_they_were() -> None:
+    text = (
+        'a@hq.example: {name: "Anna  Maria \\"Ä\\" Berg", quota: 1G}\nb@hq.example: {quota: none}\nc@hq.example: {}\n'
+    )
+    accounts = parse(text)
+    assert accounts["a@hq.example"].name == 'Anna Maria "Ä" Berg'
+    assert [account.quota for account in accounts.values()] == [1 << 30, 0, None]
+    assert parse(render_accounts(accounts.values())) == accounts
+
+
+@pytest.mark.parametrize(
+    "fields", ["name: ''", "name: [x]", "quota: much", "quota: -1", "quota: [1]", 'name: "a\\nb"']
+)
+def test_what_is_no_name_and_no_quota(fields: str) -> None:
+    assert len(problems(f"a@hq.example: {{{fields}}}\n")) == 1
