@@ -1,7 +1,8 @@
 """Group commit: files become durable and visible together, one sync of each folder for all of them.
 
 One thread. Batches form by themselves: what is submitted while a batch is on its way to the disk is the next
-batch, and what one wave of the loop brings goes together; there is no window of time. The steps D1 to D5 of docs/spool.md are the phases of `commit_batch`.
+batch, and what one wave of the loop brings goes together; there is no window of time. The steps D1 to D5 of
+docs/spool.md are the phases of `commit_batch`.
 Not here: what the files hold, and the writing of large ones while they arrive (shared/maildir/spill.py).
 """
 
@@ -80,8 +81,8 @@ class Committer:
     """`call_from_thread` runs a callable in the loop's thread: reactor.callFromThread, loop.call_soon_threadsafe.
 
     With `next_turn` (loop.call_soon; the committer is then made in the loop's thread) what is submitted there is
-    gathered until a turn of the loop brings nothing more. Sessions that were answered together come back together, and
-    the first of them must not pay for a sync of its own while the others are heard; a lone one waits for one turn.
+    gathered until a turn of the loop brings nothing more. Sessions that were answered together come back together,
+    and the first of them must not pay for a sync of its own while the others are heard; a lone one waits one turn.
     """
 
     def __init__(
