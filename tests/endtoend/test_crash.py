@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import resource
+import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -110,6 +111,40 @@ def test_ending_under_load_loses_nothing(site: Site, far_end: FarEnd) -> None:
     site.start("sc")
     eventually(site.is_empty, 30, "an empty queue")
     check_nothing_lost(load, at(far_end), doubles=0)
+
+
+def test_a_silent_smarthost_does_not_hold_up_the_end(site: Site) -> None:
+    """Its port answers and it never says a word: SIGTERM is obeyed all the same, and the message stays."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        site.relay_to(silent.getsockname())
+        site.write_config()
+        site.start("sc")
+        send(site.port, "bert@hq.example", ["x@elsewhere.example"], b"Subject: token-silent-.\r\n\r\n")
+        eventually(lambda: list((site.root / "spool" / ".relay" / "cur").iterdir()), what="a claim")
+        assert site.daemons["c"].stop(seconds=40) == 0
+        assert len(list((site.root / "spool" / ".relay" / "new").iterdir())) == 1
+
+
+def test_a_full_mailbox_disk_makes_local_mail_wait(site: Site, small_disk: Path) -> None:
+    if not os.path.ismount(small_disk):
+        small_disk.chmod(0o500)  #  we may not mount, so we are not root, and this is enough
+    site.config["local"]["maildir"] = str(small_disk) + "/mail/{user}"
+    site.write_config()
+    ballast = small_disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    site.start("s")
+    send(site.port, "bert@hq.example", ["anna@hq.example"], b"Subject: token-room-.\r\n\r\n" + b"x\r\n" * 9000)
+    eventually(lambda: list((site.root / "spool" / ".local" / "trail").iterdir()), what="a deferral")
+    assert len(site.entries("local")) == 1
+    small_disk.chmod(0o700)
+    ballast.unlink(missing_ok=True)
+    eventually(lambda: list(small_disk.glob("mail/anna/new/*")), what="delivery")
+    eventually(site.is_empty)
+    assert len(list(small_disk.glob("mail/anna/new/*"))) == 1
 
 
 def test_workers_do_not_outlive_their_daemon(site: Site) -> None:
