@@ -1,5 +1,8 @@
 """MercuryS as a daemon: the listeners at the door, and the lane of local mail behind it.
 
+With `receive.workers` above 1 the listeners are open here, and worker processes take the clients: there the same
+class has a seat, and no lane. What the workers count together is tally.py.
+
 The only file that names all its neighbours. Start, signals and exit codes are shared/service.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,20 +20,23 @@ from typing import Any
 from mercury_s.accounts import People
 from mercury_s.auth.failures import Failures
 from mercury_s.config import FreeSpace, listener_terms, make_door
-from mercury_s.door import Door, ListenerTerms, Visitors
+from mercury_s.door import Door, ListenerTerms, SharedVisitors, Visitors
 from mercury_s.listener import SmtpListener
 from mercury_s.local.carrier import LocalCarrier, LocalPlanner
 from mercury_s.local.mailbox import MailboxFolders, MessageNames
 from mercury_s.local.maildrop import Maildrop
 from mercury_s.local.redeposit import Redeposit
+from mercury_s.tally import Tally, make_tally
 from shared.config.listeners import Listener, ListenerTls
 from shared.config.model import Config
 from shared.observe import events
 from shared.observe.log import log
 from shared.routing.lane import Lane
+from shared.service.crew import Crew, Hand, spawn_process
 from shared.service.daemon import inherited_sockets
 from shared.service.listen import listening_sockets
 from shared.service.post_office import PostOffice, retry_policy
+from shared.service.seat import Orders, Seat
 from shared.service.trouble import StartTrouble
 from shared.tls.certificate import CertificateTrouble
 from shared.tls.server import ServerCertificates
@@ -39,17 +46,21 @@ _LOOK_AT_CERTIFICATES = 60.0
 
 
 class ReceivingDaemon:
-    """Satisfies shared.service.life.Daemon."""
+    """Satisfies shared.service.life.Daemon. `seat` is a worker's."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, seat: Seat | None = None) -> None:
         from twisted.internet import reactor
 
         self._reactor: Any = reactor
         self._config = config
+        self._seat = seat
+        self._crew: Crew | None = None
+        self._shared: list[socket.socket] = []  #  what the workers listen on
+        self._tally = self._join_tally()
         self._office = PostOffice(config, "s", asyncio.get_running_loop(), reactor)
         self._logins = ThreadPoolExecutor(max_workers=2, thread_name_prefix="login")
         self._failures = Failures(time.monotonic)
-        self._visitors = Visitors()
+        self._visitors: Visitors = Visitors() if self._tally is None else SharedVisitors(self._tally)
         self._listeners: list[SmtpListener] = []
         self._ports: list[Any] = []
         self._certificates = _load_certificates(config)
@@ -58,13 +69,18 @@ class ReceivingDaemon:
         self._renewals: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._office.open()
-        self._people.say_dead_ends()
-        self._runner = self._office.drain(self._config, Lane.LOCAL, LocalPlanner(), self._carrier())
-        await self._runner.start()
-        for listener in self._config.receive.listeners:
-            self._listen(listener)
-        self._renewals = asyncio.ensure_future(self._renew_certificates())
+        if self._seat is not None:
+            self._office.committer.start()
+            for index, descriptor in zip(self._seat.orders.extra, self._seat.descriptors[1:], strict=True):
+                self._listen(self._config.receive.listeners[index], [socket.socket(fileno=descriptor)])
+        else:
+            self._office.open()
+            self._people.say_dead_ends()
+            self._runner = self._office.drain(self._config, Lane.LOCAL, LocalPlanner(), self._carrier())
+            await self._runner.start()
+            await self._open_listeners()
+        if self._crew is None:
+            self._renewals = asyncio.ensure_future(self._renew_certificates())
 
     async def reload(self, config: Config) -> None:
         """Sessions keep the door they came in by. Listeners and folders are what they were until a restart."""
@@ -72,11 +88,17 @@ class ReceivingDaemon:
         people = People(config, self._logins, self._failures)
         self._office.use(config)
         if config.receive.listeners != self._config.receive.listeners:
-            log.event(events.RESTART_NEEDED, setting="receive.listeners")
+            self._say_restart("receive.listeners")
+        if config.receive.workers != self._config.receive.workers:
+            self._say_restart("receive.workers")
         self._config, self._people, self._certificates = config, people, certificates
         self._door = self._make_door()
+        if self._seat is not None:
+            return
         self._people.say_dead_ends()
         self._runner.reload(carrier=self._carrier(), retry=retry_policy(config), rejudge=self._office.judge.rejudge)
+        if self._crew is not None:
+            await self._crew.reload()
 
     async def stop(self, grace: float) -> None:
         """No new clients; sessions end, at the latest after the 250 they are waiting for."""
@@ -86,14 +108,19 @@ class ReceivingDaemon:
             await _wait(port.stopListening())
         for listener in self._listeners:
             listener.leave()
+        ends = [self._crew.stop(grace)] if self._crew is not None else []
         if hasattr(self, "_runner"):
-            await self._runner.stop(grace)
+            ends.append(self._runner.stop(grace))
+        await asyncio.gather(*ends)
+        for sock in self._shared:
+            sock.close()
         self._office.close()
         self._logins.shutdown(wait=False, cancel_futures=True)
 
     def status(self) -> str:
         waiting = self._runner.waiting if hasattr(self, "_runner") else 0
-        return f"{self._visitors.sessions} sessions, {waiting} local messages waiting"
+        crew = f" at {self._crew.at_work} workers" if self._crew is not None else ""
+        return f"{self._visitors.all_sessions()} sessions{crew}, {waiting} local messages waiting"
 
     # ---- parts -----------------------------------------------------------------------------------------------------
 
@@ -112,7 +139,42 @@ class ReceivingDaemon:
             office.executor,
         )
 
-    def _listen(self, listener: Listener) -> None:
+    def _join_tally(self) -> Tally | None:
+        if self._seat is not None:
+            return Tally(self._seat.descriptors[0], self._seat.number)
+        receive = self._config.receive
+        if receive.workers == 1:
+            return None
+        self._tally_descriptor = make_tally(receive.workers + 1, receive.limits.sessions)
+        return Tally(self._tally_descriptor, 0)
+
+    async def _open_listeners(self) -> None:
+        inherited = inherited_sockets()
+        opened = [
+            (index, listening_sockets(listener.address, listener.port, f"mercury-s-{listener.port}", inherited))
+            for index, listener in enumerate(self._config.receive.listeners)
+        ]
+        if self._tally is None:
+            for index, sockets in opened:
+                self._listen(self._config.receive.listeners[index], sockets)
+            return
+        doors = [index for index, sockets in opened for _ in sockets]
+        self._shared = [sock for _, sockets in opened for sock in sockets]
+        tally = self._tally
+        self._crew = Crew(self._config.receive.workers, self._spawn, lambda: Orders(self._config, doors), tally.clear)
+        await self._crew.start()
+        for index, sock in zip(doors, self._shared, strict=True):
+            _say_listening(self._config.receive.listeners[index], sock)
+
+    def _spawn(self, number: int) -> Hand:
+        descriptors = [self._tally_descriptor, *(sock.fileno() for sock in self._shared)]
+        return spawn_process([sys.executable, "-m", "mercury_s"], number, descriptors)
+
+    def _say_restart(self, setting: str) -> None:
+        if self._seat is None:
+            log.event(events.RESTART_NEEDED, setting=setting)
+
+    def _listen(self, listener: Listener, sockets: list[socket.socket]) -> None:
         def terms() -> ListenerTerms:
             return listener_terms(listener, self._certificates is not None, self._people.can_log_in)
 
@@ -121,13 +183,10 @@ class ReceivingDaemon:
         accepting: Any = factory
         if listener.tls is ListenerTls.IMPLICIT:
             accepting = _implicit_tls(self, factory)
-        name = f"mercury-s-{listener.port}"
-        for sock in listening_sockets(listener.address, listener.port, name, inherited_sockets()):
-            where = sock.getsockname()
+        for sock in sockets:
+            if self._seat is None:
+                _say_listening(listener, sock)
             self._ports.append(adopt(self._reactor, sock, accepting))
-            log.event(
-                events.LISTENING, address=where[0], port=where[1], kind=str(listener.kind), tls=str(listener.tls)
-            )
 
     @property
     def certificates(self) -> ServerCertificates | None:
@@ -146,6 +205,11 @@ class ReceivingDaemon:
                 except (CertificateTrouble, OSError) as trouble:
                     log.event(events.CERTIFICATE_WARNING, reason=str(trouble))
             await asyncio.sleep(_LOOK_AT_CERTIFICATES)
+
+
+def _say_listening(listener: Listener, sock: socket.socket) -> None:
+    address, port = sock.getsockname()[:2]
+    log.event(events.LISTENING, address=address, port=port, kind=str(listener.kind), tls=str(listener.tls))
 
 
 def _load_certificates(config: Config) -> ServerCertificates | None:

@@ -14,6 +14,7 @@ from typing import Protocol
 from mercury_s.auth.authenticate import Answer
 from mercury_s.local.directory import Directory
 from mercury_s.policy.client import IpNetwork, Rule
+from mercury_s.tally import Tally
 from shared.routing.table import RoutingTable
 from shared.smtp.extensions import Offer
 from shared.smtp.server import Limits
@@ -73,8 +74,13 @@ class Door:
         )
 
 
+_ALL = "sessions"
+_CLIENT = "client "
+
+
 class Visitors:
-    """The sessions that are open, in all and by client address."""
+    """The sessions that are open, in all and by client address: those of this process, and `all_...` with those of
+    the other workers."""
 
     def __init__(self) -> None:
         self.sessions = 0
@@ -89,3 +95,33 @@ class Visitors:
         self.of_client[address] -= 1
         if self.of_client[address] <= 0:
             del self.of_client[address]
+
+    def all_sessions(self) -> int:
+        return self.sessions
+
+    def all_of_client(self, address: str) -> int:
+        return self.of_client[address]
+
+
+class SharedVisitors(Visitors):
+    """The same over all workers."""
+
+    def __init__(self, tally: Tally) -> None:
+        super().__init__()
+        self._tally = tally
+
+    def enter(self, address: str) -> None:
+        super().enter(address)
+        self._tally.add(_ALL)
+        self._tally.add(_CLIENT + address)
+
+    def leave(self, address: str) -> None:
+        super().leave(address)
+        self._tally.add(_ALL, -1)
+        self._tally.add(_CLIENT + address, -1)
+
+    def all_sessions(self) -> int:
+        return self._tally.total(_ALL)
+
+    def all_of_client(self, address: str) -> int:
+        return self._tally.total(_CLIENT + address)

@@ -149,8 +149,8 @@ class SmtpConnection(Protocol):
             site.name if site else "",
             terms.networks,
             terms.relay,
-            visitors.sessions,
-            visitors.of_client[self._address],
+            visitors.all_sessions(),
+            visitors.all_of_client(self._address),
             door.most_sessions,
             door.most_sessions_of_client,
         )

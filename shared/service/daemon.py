@@ -1,7 +1,8 @@
 """Running a daemon: `mercury-s --config FILE` in the foreground, under systemd or in a terminal.
 
 A broken configuration ends with every error on stderr and exit 2; what keeps a daemon from starting is one line that
-says what to do, exit 1. Its life on the reactor is in life.py; worker processes are not known here.
+says what to do, exit 1. Its life on the reactor is in life.py. A worker (`--worker NUMBER`, crew.py) is the same
+program with neither argument, lock nor service manager of its own: all it needs it gets by its seat (seat.py).
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from shared.service.life import EXIT_DONE, EXIT_TROUBLE, Daemon, Life, Signals, 
 from shared.service.listen import InheritedSockets
 from shared.service.lock import InstanceLock, lock_path
 from shared.service.notify import ServiceManager
+from shared.service.seat import Seat
 from shared.service.trouble import EXPECTED, StartTrouble, line_of, user_name
 
-__all__ = ["Daemon", "StartTrouble", "inherited_sockets", "run_daemon"]
+__all__ = ["Daemon", "StartTrouble", "inherited_sockets", "run_daemon", "run_worker"]
 
 DEFAULT_CONFIG = "/etc/mercury/mercury.yaml"
 EXIT_CONFIG = 2
@@ -74,6 +76,33 @@ def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str]
     lock.release()
     if end is not None:
         _complain(line_of(name, end))
+    _end(EXIT_DONE if end is None else EXIT_TROUBLE)
+
+
+def run_worker(name: str, number: int, build: Callable[[Config, Seat], Daemon]) -> NoReturn:
+    """The whole of a worker's main()."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    seat = Seat.take(number, os.environ)
+    os.umask(0o077)
+    _raise_descriptor_limit()
+    config = seat.orders.config
+    try:
+        text = _open_log(name, config)
+    except EXPECTED as trouble:
+        seat.upward.trouble(str(trouble))
+        sys.exit(EXIT_TROUBLE)
+    life = Life(name, log, seat.upward, lambda: seat.orders.config, is_worker=True)
+
+    def begin(config: Config) -> Daemon:
+        loop = asyncio.get_running_loop()
+        seat.attend(loop, lambda: life.ask(signal.SIGHUP), lambda: life.ask(signal.SIGTERM))
+        return build(config, seat)
+
+    end = _run(name, life, begin, config)
+    if end is not None:
+        seat.upward.trouble(str(end))
+        text.flush()
+    log.close()
     _end(EXIT_DONE if end is None else EXIT_TROUBLE)
 
 

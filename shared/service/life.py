@@ -61,14 +61,19 @@ class Life:
         *,
         started: Callable[[], object] = lambda: None,
         grace: float = GRACE,
+        is_worker: bool = False,
     ) -> None:
-        """`load` reads the configuration again; `started` is called once, when start-up has succeeded."""
+        """`load` reads the configuration again; `started` is called once, when start-up has succeeded.
+
+        Of a worker only what goes wrong is news: the daemon it belongs to tells the rest (crew.py).
+        """
         self._name = name
         self._log = log
         self._manager = manager
         self._load = load
         self._started = started
         self._grace = grace
+        self._is_worker = is_worker
         self._asked: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._refused = ""
 
@@ -90,14 +95,14 @@ class Life:
             return error
         self._started()
         self._manager.ready(daemon.status())
-        self._log.event(events.DAEMON_STARTED, pid=os.getpid(), status=daemon.status())
+        self._tell(events.DAEMON_STARTED, pid=os.getpid(), status=daemon.status())
         pulse = asyncio.ensure_future(self._pulse(daemon))
         await self._serve(daemon)
         pulse.cancel()
         self._manager.stopping()
-        self._log.event(events.DAEMON_STOPPING, status=daemon.status())
+        self._tell(events.DAEMON_STOPPING, status=daemon.status())
         await self._stop(daemon, self._grace)
-        self._log.event(events.DAEMON_STOPPED)
+        self._tell(events.DAEMON_STOPPED)
         return None
 
     async def _serve(self, daemon: Daemon) -> None:
@@ -112,7 +117,7 @@ class Life:
             # In a thread: reading files and validating takes long enough to be felt by a session.
             config = await asyncio.get_running_loop().run_in_executor(None, self._load)
             await daemon.reload(config)
-            self._log.event(events.CONFIG_RELOADED)
+            self._tell(events.CONFIG_RELOADED)
         except ConfigErrors as errors:
             for problem in errors.problems:
                 self._log.event(events.CONFIG_REFUSED, problem=str(problem))
@@ -124,6 +129,10 @@ class Life:
             fault(self._log, error, f"reload of {self._name}")
             self._refused = f"fault: {error}"
         self._manager.ready(self._status(daemon))
+
+    def _tell(self, event: events.Event, **fields: object) -> None:
+        if not self._is_worker:
+            self._log.event(event, **fields)
 
     def _status(self, daemon: Daemon) -> str:
         """A refusal stays in sight until a good configuration has taken its place."""
