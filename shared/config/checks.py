@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.config.filters import check_filters
 from shared.config.listeners import Listener, ListenerKind, ListenerTls
 from shared.config.local import Certificates
 from shared.config.model import Config
@@ -34,6 +35,7 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
     yield from _check_networks(config)
     yield from _check_listeners(config, given)
     yield from _check_certificates(config)
+    yield from check_filters(config.receive.filters)
     for route in config.routes:
         yield from _check_route(route)
     for hop in _hops(config):
@@ -142,25 +144,6 @@ def _check_hop(hop: Hop) -> Iterator[Problem]:
             yield origin.problem("'password_file' needs a 'login'", "password_file")
         if fault := _fault_of_secret(hop.password_file):
             yield origin.problem(fault, "password_file")
-
-
-def _fault_of_secret(path: Path) -> str:
-    """What is wrong with a file that holds a password, or nothing. It is not opened: not every daemon may."""
-    if path.is_relative_to(SYSTEMD_CREDENTIALS):
-        return ""  # systemd shows each unit its own; the other daemons cannot look
-    where = shown(str(path), longest=1000)
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return f"{where} does not exist: write the password into it, with mode 0600"
-    except OSError as error:
-        return f"{where}: {error.strerror}"
-    if not stat.S_ISREG(status.st_mode):
-        return f"{where} is no file"
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        mode = f"{stat.S_IMODE(status.st_mode):04o}"
-        return f"{where} can be used by others (mode {mode}): set mode 0600"
-    return "" if status.st_size else f"{where} is empty"
 
 
 def _check_retry(config: Config) -> Iterator[Problem]:

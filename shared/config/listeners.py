@@ -7,9 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from shared.config.filters import Filter
+from shared.config.logins import Auth, Mechanisms
 from shared.config.scalars import (
     Count,
     Duration,
+    File,
     Flag,
     IpAddress,
     Network,
@@ -20,6 +23,7 @@ from shared.config.scalars import (
     parse_word,
 )
 from shared.config.setting import Setting, section
+from shared.config.submission import SubmissionSettings
 
 
 class ListenerKind(StrEnum):
@@ -37,6 +41,20 @@ class ListenerTls(StrEnum):
     OFF = "off"
 
 
+class TlsFloor(StrEnum):
+    """The lowest version of TLS that a listener speaks. Below 1.2 only for named networks (RFC 8996)."""
+
+    TLS_1_0 = "1.0"
+    TLS_1_1 = "1.1"
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
+
+
+def parse_tls_floor(value: object) -> TlsFloor:
+    """1.2 is a number to YAML, and a version to everybody else."""
+    return parse_word(TlsFloor)(str(value) if isinstance(value, float) else value)
+
+
 class RuleAction(StrEnum):
     """ALLOW: may connect. REFUSE: turned away at the greeting. RELAY: may send to other domains too."""
 
@@ -47,7 +65,8 @@ class RuleAction(StrEnum):
 
 class Listener(Setting):
     """One port. `address` empty: all addresses. `networks` empty: anyone may connect. `relay` false: no network has
-    the right to relay here, only a login gives it. `auth` false: logins are not offered.
+    the right to relay here, only a login gives it. `auth` false: logins are not offered; a list: only by these ways.
+    `client_ca`: clients may show a certificate that one of these authorities has signed.
 
     Left out, `kind` follows the port: submission on 587 and 465, otherwise mx; `tls` is implicit on 465, otherwise
     starttls.
@@ -59,7 +78,9 @@ class Listener(Setting):
     tls: Annotated[ListenerTls, BeforeValidator(parse_word(ListenerTls))] = ListenerTls.STARTTLS
     networks: Several[Network] = ()
     relay: Flag = True
-    auth: Flag = True
+    auth: Mechanisms = True
+    tls_floor: Annotated[TlsFloor, BeforeValidator(parse_tls_floor)] = TlsFloor.TLS_1_2
+    client_ca: File | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -78,7 +99,7 @@ class Listener(Setting):
 class ConnectionRule(Setting):
     """What a client of these networks may do; the first rule that names its address counts.
 
-    `exempt`: the limits per client do not apply. `source` is where the rule stands, `file:line`.
+    `exempt`: neither the limits per client nor the filters apply. `source` is where the rule stands, `file:line`.
     """
 
     networks: Several[Network]
@@ -101,4 +122,7 @@ class Receive(Setting):
     max_message_size: Size = 50 * 1024 * 1024
     workers: Count = 1
     rules: tuple[ConnectionRule, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    submission: Annotated[SubmissionSettings, BeforeValidator(empty_is_default)] = section()
     limits: Annotated[Limits, BeforeValidator(empty_is_default)] = section()
+    auth: Annotated[Auth, BeforeValidator(empty_is_default)] = section()

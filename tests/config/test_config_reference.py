@@ -20,8 +20,8 @@ REFERENCE = ROOT / "docs/configuration.md"
 
 #  What the sample shows an example of, as its default is nothing, everything or up to the host.
 EXAMPLES = (
-    "hostname", "site", "local.domains", "tls", "receive.listeners", "receive.rules", "sites", "routes", "dns.servers",
-    "direct.allow_addresses",
+    "hostname", "site", "local.domains", "tls", "local.lmtp", "local.srs_domain", "local.lists", "receive.listeners", "receive.rules", "receive.filters",
+    "receive.submission.senders", "sites", "routes", "dns.servers", "direct.allow_addresses",
 )  # fmt: skip
 
 
