@@ -1,17 +1,32 @@
-"""Mail that stays here (`local:`) and the certificates our listeners show (`tls:`)."""
+"""Mail that stays here (`local:`) and the certificates our listeners show (`tls:`). Lists are in mailing_lists.py."""
 
 from __future__ import annotations
 
 import os
+import re
 import string
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationInfo
 
+from shared.config.account import parse_quota
+from shared.config.mailing_lists import ListSettings
 from shared.config.problem import shown
-from shared.config.scalars import File, Name, Several, parse_text
-from shared.config.setting import Setting, beside
+from shared.config.scalars import (
+    File,
+    Flag,
+    Name,
+    Several,
+    empty_is_default,
+    parse_host,
+    parse_path,
+    parse_port,
+    parse_text,
+    parse_word,
+)
+from shared.config.setting import Setting, beside, section
 
 PLACES = {"domain", "user"}
 
@@ -30,13 +45,54 @@ def parse_maildir(value: object, info: ValidationInfo) -> str:
     return os.path.join((info.context or {}).get("folder", ""), text)
 
 
+def parse_lmtp(value: object, info: ValidationInfo) -> str:
+    """`unix:/path` or `host:port` of a mailbox server."""
+    text = parse_text(value)
+    if text.startswith("unix:"):
+        return f"unix:{parse_path(text[5:], info)}"
+    found = re.fullmatch(r"(\[[^]]+\]|[^:]+):([0-9]{1,5})", text)
+    if not found:
+        raise ValueError(f"{shown(text)}: write unix:/path/of/socket, or host:port")
+    host = parse_host(found[1])
+    return f"[{host}]:{parse_port(int(found[2]))}" if ":" in host else f"{host}:{parse_port(int(found[2]))}"
+
+
+class Over(StrEnum):
+    """What happens to mail for a mailbox that has used up its quota."""
+
+    DEFER = "defer"
+    BOUNCE = "bounce"
+
+
+class QuotaSettings(Setting):
+    """`default` in octets for accounts that say nothing themselves, 0: no limit. `at_rcpt`: a mailbox that is over
+    its quota is refused before the message is sent."""
+
+    default: Annotated[int, BeforeValidator(parse_quota)] = 0
+    over: Annotated[Over, BeforeValidator(parse_word(Over))] = Over.DEFER
+    at_rcpt: Flag = True
+
+
+class NamesSettings(Setting):
+    """`first_last`: accounts are found by the name of their owner, too."""
+
+    first_last: Flag = False
+
+
 class Local(Setting):
-    """`domains` left out: the hostname. `users` and `aliases` need not exist."""
+    """`domains` left out: the hostname. `users` and `aliases` need not exist. `srs_domain` empty: the first domain.
+    `lmtp` empty: mailboxes are Maildirs."""
 
     domains: tuple[Name, ...] = ()
     maildir: Annotated[str, BeforeValidator(parse_maildir)] = "/var/mail/mercury/{domain}/{user}"
     users: File = beside("users.yaml")
     aliases: File = beside("aliases")
+    names: Annotated[NamesSettings, BeforeValidator(empty_is_default)] = section()
+    quota: Annotated[QuotaSettings, BeforeValidator(empty_is_default)] = section()
+    lmtp: Annotated[str, BeforeValidator(parse_lmtp)] = ""
+    srs: Flag = False
+    srs_domain: Name = ""
+    lists: tuple[ListSettings, ...] = ()
 
 
 class CertificatePair(Setting):
