@@ -14,6 +14,7 @@ from mercury_s.policy.verdict import Refuse
 from shared.mail.reply import Reply
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 NOT_WELCOME = Reply(554, "5.7.1", "This server takes no mail from your address")
 SERVER_BUSY = Reply(421, "4.3.2", "Too many sessions here at the moment; try again later")
@@ -21,7 +22,7 @@ CLIENT_BUSY = Reply(421, "4.7.0", "Too many sessions from your address; close so
 
 
 class Rule(Protocol):
-    """A connection rule: `action` is allow, refuse or relay."""
+    """A connection rule: `action` is allow, refuse or relay; `source` is where it stands, `file:line`."""
 
     @property
     def networks(self) -> tuple[IpNetwork, ...]: ...
@@ -29,6 +30,8 @@ class Rule(Protocol):
     def action(self) -> str: ...
     @property
     def exempt(self) -> bool: ...
+    @property
+    def source(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class ClientFacts:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """`site` is empty for a stranger. `exempt`: the limits per client do not count."""
+    """`site` is empty for a stranger. `exempt`: neither the limits per client nor the filters count."""
 
     may_relay: bool
     exempt: bool
@@ -57,13 +60,13 @@ class Welcome:
 
 
 def decide_client(facts: ClientFacts, rules: Sequence[Rule]) -> Welcome | Refuse:
-    address = ipaddress.ip_address(facts.address.partition("%")[0])
-    address = getattr(address, "ipv4_mapped", None) or address
-    if facts.listener_networks and not _is_in(address, facts.listener_networks):
+    address = parse_client(facts.address)
+    if facts.listener_networks and not is_in(address, facts.listener_networks):
         return Refuse(NOT_WELCOME, "the listener's networks do not hold the client")
-    number, rule = next(((n, r) for n, r in enumerate(rules, 1) if _is_in(address, r.networks)), (0, None))
+    number, rule = next(((n, r) for n, r in enumerate(rules, 1) if is_in(address, r.networks)), (0, None))
+    which = f"connection rule {number}" + (f" ({rule.source})" if rule is not None and rule.source else "")
     if rule is not None and rule.action == "refuse":
-        return Refuse(NOT_WELCOME, f"connection rule {number} refuses the client")
+        return Refuse(NOT_WELCOME, f"{which} refuses the client")
     if facts.sessions >= facts.most_sessions:
         return Refuse(SERVER_BUSY, "receive.limits.sessions is reached")
     exempt = rule is not None and rule.exempt
@@ -72,11 +75,17 @@ def decide_client(facts: ClientFacts, rules: Sequence[Rule]) -> Welcome | Refuse
     if not facts.relay_listener:
         return Welcome(False, exempt, facts.site, "the listener gives no right to relay by network")
     if rule is not None and rule.action == "relay":
-        return Welcome(True, exempt, facts.site, f"connection rule {number} lets the client relay")
+        return Welcome(True, exempt, facts.site, f"{which} lets the client relay")
     if facts.site:
         return Welcome(True, exempt, facts.site, f"the client is in a network of site {facts.site}")
     return Welcome(False, exempt, "", "the client is in no site's network")
 
 
-def _is_in(address: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: Sequence[IpNetwork]) -> bool:
+def parse_client(address: str) -> IpAddress:
+    """The client's address as networks hold it: without its zone, and IPv4 even where the socket is an IPv6 one."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def is_in(address: IpAddress, networks: Sequence[IpNetwork]) -> bool:
     return any(address in network for network in networks)

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from shared.mail.reply import Reply
+
+
+class Manner(Enum):
+    """How a refusal is made known."""
+
+    REPLY = "the reply is given, and the session goes on"
+    CLOSE = "the reply is given, and the connection closed"
+    SILENCE = "no reply is given: the connection is closed, a whole message seems taken and is thrown away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +25,7 @@ class Accept:
 class Refuse:
     reply: Reply
     reason: str
+    manner: Manner = Manner.REPLY
 
 
 Verdict = Accept | Refuse

@@ -76,10 +76,20 @@ SESSION_TIMED_OUT = Event("session-timed-out", "a client was silent for too long
 LIMIT_REACHED = Event(
     "limit-reached", "a limit of the session was reached; the line names the setting", Priority.NOTICE
 )
+CLIENT_BLACKLISTED = Event("client-blacklisted", "a client is not let in for some time", Priority.NOTICE)
+BLACKLIST_TROUBLE = Event("blacklist-trouble", "the file of the blacklist cannot be used", Priority.ERROR)
+SESSIONS_CROWDED = Event("sessions-crowded", "nearly too many sessions; strangers get less time", Priority.WARNING)
+SESSIONS_AT_EASE = Event("sessions-at-ease", "there is room for sessions again", Priority.NOTICE)
 COMMAND_REFUSED = Event("command-refused", "a command was answered with an error", Priority.NOTICE)
+HELO_REFUSED = Event("helo-refused", "EHLO or HELO was refused by a filter", Priority.NOTICE)
 SENDER_REFUSED = Event("sender-refused", "MAIL was refused", Priority.NOTICE)
 RECIPIENT_REFUSED = Event("recipient-refused", "RCPT was refused", Priority.NOTICE)
 MESSAGE_REFUSED = Event("message-refused", "a message was refused after its data", Priority.NOTICE)
+MESSAGE_DROPPED = Event(
+    "message-dropped", "a filter threw a message away that was answered with 250", Priority.NOTICE
+)
+FILTER_MATCHED = Event("filter-matched", "a filter of receive.filters acted; says which, and on what text")
+SENDER_REWRITTEN = Event("sender-rewritten", "the login's own address took the place of a foreign one")
 MESSAGE_ACCEPTED = Event("message-accepted", "a message is durable in the spool and was answered with 250")
 TLS_STARTED = Event("tls-started", "a connection is encrypted from here on", Priority.DEBUG)
 TLS_FAILED = Event("tls-failed", "a handshake failed", Priority.NOTICE)

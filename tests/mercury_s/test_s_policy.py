@@ -19,6 +19,7 @@ class Rule:
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     action: str
     exempt: bool = False
+    source: str = "/etc/mercury/mercury.yaml:7"
 
 
 def rule(network: str, action: str, exempt: bool = False) -> Rule:
