@@ -7,25 +7,23 @@ so that one reading shows both kinds of fault; `given` is the document as it was
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 from shared.config.filters import check_filters
 from shared.config.listeners import Listener, ListenerKind, ListenerTls
 from shared.config.local import Certificates
+from shared.config.login_checks import check_logins
 from shared.config.model import Config
 from shared.config.problem import Problem, shown
 from shared.config.scalars import did_you_mean
+from shared.config.secret import fault_of_secret
 from shared.config.sites import Hop, RouteSettings
 from shared.config.yaml import Settings
 from shared.routing.next_hop import Tls
 from shared.routing.site import Delivery
 
 SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
-SYSTEMD_CREDENTIALS = Path("/run/credentials")
 
 
 def check(config: Config, given: Settings) -> Iterator[Problem]:
@@ -35,6 +33,7 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
     yield from _check_networks(config)
     yield from _check_listeners(config, given)
     yield from _check_certificates(config)
+    yield from check_logins(config)
     yield from check_filters(config.receive.filters)
     for route in config.routes:
         yield from _check_route(route)
@@ -142,7 +141,7 @@ def _check_hop(hop: Hop) -> Iterator[Problem]:
     if hop.password_file is not None:
         if not hop.login:
             yield origin.problem("'password_file' needs a 'login'", "password_file")
-        if fault := _fault_of_secret(hop.password_file):
+        if fault := fault_of_secret(hop.password_file):
             yield origin.problem(fault, "password_file")
 
 

@@ -56,7 +56,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`is_right`: the client knows the password; then `signature` is our own proof, to be said as a last challenge."""
+    """`is_right`: the client knows the password; `signature` is then our own proof, said as a last challenge."""
 
     is_right: bool
     signature: bytes = b""
