@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from mercury_s.door import Door
 from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, has_whole_line_ends, submission_fields
-from mercury_s.policy.transaction import decide_message
+from mercury_s.policy.transaction import decide_message, storage_reply
 from mercury_s.policy.verdict import Refuse
 from shared.mail.address import Address
 from shared.mail.envelope import Body, Envelope, Recipient
@@ -56,6 +56,13 @@ class Acceptance:
             self.recipients.append(Recipient(address, given.notify, given.original))
 
     def begin(self, origin: Origin) -> None:
+        """Give it an id, lanes and a trace. If even that cannot be written, it is refused (see `refusal`)."""
+        try:
+            self._open(origin)
+        except OSError as error:
+            self.refusal = Refuse(storage_reply(error), f"no queue id: {error}")
+
+    def _open(self, origin: Origin) -> None:
         door, sender = self._door, self.sender
         now = door.clock()
         self.id = door.depositor.next_id()

@@ -27,7 +27,10 @@ class FreeSpace:
         now = time.monotonic()
         if now >= self._until:
             self._until = now + 1.0
-            self._free = self.room.free_bytes()
+            try:
+                self._free = self.room.free_bytes()
+            except OSError:
+                self._free = 0  #  a spool that cannot be asked can take nothing
         return self._free
 
 

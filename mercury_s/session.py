@@ -7,7 +7,6 @@ the Wire it was given. Who the client is was settled before it began (policy/cli
 from __future__ import annotations
 
 import asyncio
-import errno
 from typing import Protocol, assert_never
 
 from mercury_s.acceptance import Acceptance, Origin
@@ -18,11 +17,11 @@ from mercury_s.local.directory import NoSuchUser
 from mercury_s.login import LoginExchange
 from mercury_s.policy.client import Welcome
 from mercury_s.policy.transaction import (
-    SPOOL_FULL,
     RecipientFacts,
     SenderFacts,
     decide_recipient,
     decide_sender,
+    storage_reply,
 )
 from mercury_s.policy.verdict import Refuse
 from shared.mail.address import Address, AddressError
@@ -55,7 +54,6 @@ from shared.smtp.server import ServerConversation
 
 LOGINS_DOWN = Reply(454, "4.7.0", "Logins cannot be checked at the moment; try again later")
 TOO_MANY_FAILURES = Reply(421, "4.7.0", "Too many wrong logins from your address; closing")
-NOT_DURABLE = Reply(451, "4.3.0", "The message could not be stored safely; try again later")
 SHUTTING_DOWN = Reply(421, "4.3.2", "This server is going down; try again in a moment")
 
 #  A producer is paused while this much of its message waits for the disk, or of its commands for an answer.
@@ -151,8 +149,7 @@ class Session:
             case SenderGiven():
                 self._sender(event)
             case DataAsked():
-                self._begin_message()
-                self._conversation.reply(replies.GO_AHEAD)
+                self._data()
             case MessageEnded():
                 self._end_message()
             case HelloSaid():
@@ -160,7 +157,7 @@ class Session:
             case ChunkBegun():
                 self._begin_message()
             case ChunkEnded():
-                self._conversation.reply(Reply(250, "2.0.0", f"{event.size} octets so far"))
+                self._end_chunk(event)
             case MessageSpoiled():
                 log.event(observed.MESSAGE_REFUSED, id=self._id, client=self._address, reason=event.reason)
                 self._forget()
@@ -305,6 +302,25 @@ class Session:
     def _id(self) -> str | None:
         return self._acceptance.id if self._acceptance is not None else None
 
+    def _data(self) -> None:
+        self._begin_message()
+        assert self._acceptance is not None
+        refusal = self._acceptance.refusal
+        if refusal is None:
+            self._conversation.reply(replies.GO_AHEAD)
+        else:
+            self._forget()
+            self._refuse(observed.MESSAGE_REFUSED, refusal)
+
+    def _end_chunk(self, event: ChunkEnded) -> None:
+        assert self._acceptance is not None
+        refusal = self._acceptance.refusal
+        if refusal is None:
+            self._conversation.reply(Reply(250, "2.0.0", f"{event.size} octets so far"))
+        else:
+            self._forget()
+            self._refuse(observed.MESSAGE_REFUSED, refusal)
+
     def _begin_message(self) -> None:
         assert self._acceptance is not None
         conversation = self._conversation
@@ -357,7 +373,7 @@ class Session:
             self.messages += 1
             reply = Reply(250, "2.0.0", f"OK, queued as {acceptance.id}")
         else:
-            reply = SPOOL_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else NOT_DURABLE
+            reply = storage_reply(error)
         if not self._is_gone:
             self._conversation.reply(reply)
             self._resume()

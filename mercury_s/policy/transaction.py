@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 from mercury_s.policy.verdict import Accept, Refuse, Verdict
@@ -10,6 +11,7 @@ from shared.smtp import replies
 
 LOGIN_FIRST = Reply(530, "5.7.0", "Log in first: STARTTLS if TLS is not active yet, then AUTH")
 SPOOL_FULL = Reply(452, "4.3.1", "Not enough room to keep mail safely at the moment; try again later")
+NOT_DURABLE = Reply(451, "4.3.0", "The message could not be stored safely; try again later")
 NO_SUCH_MAILBOX = Reply(550, "5.1.1", "There is no such mailbox here")
 NO_RELAY = Reply(550, "5.7.1", "That domain is not ours and you may not relay: log in, or send from our network")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Enough recipients for one message; send the others in another")
@@ -58,6 +60,11 @@ def decide_recipient(facts: RecipientFacts) -> Verdict:
     if facts.is_local_domain:
         return Accept() if facts.mailbox_exists else Refuse(NO_SUCH_MAILBOX, "no mailbox and no alias of that name")
     return Accept() if facts.may_relay else Refuse(NO_RELAY, "not a local domain, and the client may not relay")
+
+
+def storage_reply(error: OSError) -> Reply:
+    """What the client hears when the spool fails: it keeps the message and comes again."""
+    return SPOOL_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else NOT_DURABLE
 
 
 def decide_message(hops: int) -> Verdict:

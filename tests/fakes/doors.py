@@ -54,6 +54,7 @@ class MemoryDepositor:
     def __init__(self) -> None:
         self.is_prompt = True
         self.error: OSError | None = None
+        self.no_ids: OSError | None = None
         self.backlog = 0
         self.abandoned = 0
         self.messages: list[tuple[list[Envelope], bytes]] = []
@@ -62,6 +63,8 @@ class MemoryDepositor:
         self._ids = 0
 
     def next_id(self) -> str:
+        if self.no_ids is not None:
+            raise self.no_ids
         self._ids += 1
         return f"TEST-{self._ids:04d}"
 

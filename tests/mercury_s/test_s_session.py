@@ -92,6 +92,15 @@ def test_a_deposit_that_fails_is_never_acknowledged_and_the_session_goes_on(numb
     assert codes(visit.say(ENVELOPE + MESSAGE))[-1] == "250"
 
 
+@pytest.mark.parametrize("content", [b"DATA\r\n", b"BDAT 3\r\na\r\n", b"BDAT 3 LAST\r\na\r\n"])
+def test_a_spool_without_ids_refuses_for_now_and_the_session_goes_on(content: bytes) -> None:
+    visit = open_session()
+    visit.depositor.no_ids = OSError(errno.EIO, "fault")
+    assert codes(visit.say(HELLO + ENVELOPE + content + b"NOOP\r\n"))[-2:] == ["451", "250"]
+    visit.depositor.no_ids = None
+    assert codes(visit.say(ENVELOPE + MESSAGE))[-1] == "250"
+
+
 def test_no_room_is_said_at_mail() -> None:
     visit = open_session(room=Space(free=1024 * 1024))
     assert codes(visit.say(HELLO + ENVELOPE))[1] == "452"
