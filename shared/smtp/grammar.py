@@ -44,12 +44,12 @@ def _fault(code: int, enhanced: str, text: str) -> SyntaxFault:
     return SyntaxFault(Reply(code, enhanced, text))
 
 
-def parse_mail(argument: str) -> SenderGiven:
-    """`FROM:<reverse-path> [parameters]`. Raises SyntaxFault."""
+def parse_mail(argument: str, home: str = "") -> SenderGiven:
+    """`FROM:<reverse-path> [parameters]`. `home`: the domain of an address without one. Raises SyntaxFault."""
     path, rest = _split_path(argument, "FROM:", "Say MAIL FROM:<sender@example.org>, or MAIL FROM:<> for a report")
     given = _parameters(rest, _MAIL_PARAMETERS)
     try:
-        sender = _parse_path(path) if path else None
+        sender = _parse_path(path, home) if path else None
     except AddressError as error:
         raise _fault(553, "5.1.7", f"Bad sender address: {error}")
     if sender is not None and not sender.is_ascii and "SMTPUTF8" not in given:
@@ -67,15 +67,15 @@ def parse_mail(argument: str) -> SenderGiven:
     )
 
 
-def parse_rcpt(argument: str, smtputf8: bool) -> RecipientGiven:
-    """`TO:<forward-path> [parameters]`. Raises SyntaxFault."""
+def parse_rcpt(argument: str, smtputf8: bool, home: str = "") -> RecipientGiven:
+    """`TO:<forward-path> [parameters]`. `home`: the domain of an address without one. Raises SyntaxFault."""
     path, rest = _split_path(argument, "TO:", "Say RCPT TO:<recipient@example.org>")
     given = _parameters(rest, _RCPT_PARAMETERS)
     if path.lower() == "postmaster":
         recipient = Address("postmaster", "")  #  RFC 5321 §4.5.1: always accepted without a domain
     else:
         try:
-            recipient = _parse_path(path)
+            recipient = _parse_path(path, home)
         except AddressError as error:
             raise _fault(553, "5.1.3", f"Bad recipient address: {error}")
     if not recipient.is_ascii and not smtputf8:
@@ -131,7 +131,7 @@ def _end_of_quoted_path(text: str) -> int:
 
 
 @lru_cache(maxsize=8192)
-def _parse_path(path: str) -> Address:
+def _parse_path(path: str, home: str) -> Address:
     """RFC 5321 §4.1.2  Path = "<" [ A-d-l ":" ] Mailbox ">"; a source route is read and ignored (appendix C)."""
     if path.startswith("@"):
         route, colon, path = path.partition(":")
@@ -141,6 +141,8 @@ def _parse_path(path: str) -> Address:
             if not hop.startswith("@"):
                 raise AddressError("the source route is malformed")
             parse_domain(hop[1:])
+    if home and "@" not in path:
+        path = f"{path}@{home}"  #  RFC 6409 §4.2: only where our own people submit
     return parse_address(path)
 
 

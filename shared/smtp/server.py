@@ -70,13 +70,15 @@ class Limits:
     """How much a client may say. Octets for lines, the rest are counts.
 
     RFC 5321 §4.5.3.1.4 asks for 512 octets of command and the extensions for some hundred more; RFC 4954 §4 for 12288
-    in authentication. `errors` counts refused commands of a session, `idle_commands` commands without a message.
+    in authentication. `errors` counts refused commands of a session, `idle_commands` those that ask for nothing and
+    `commands` all of them, since the last message that was taken.
     """
 
     line: int = 2048
     auth_line: int = 12288
     errors: int = 20
     idle_commands: int = 200
+    commands: int = 10_000
 
 
 class ServerConversation:
@@ -90,7 +92,9 @@ class ServerConversation:
         self.is_encrypted = False
         self.is_authenticated = False
         self.errors = 0
+        self.home = ""  #  the domain of addresses that are given without one (RFC 6409 §4.2); empty: they are errors
         self._idle_commands = 0
+        self._commands = 0
         self._mode = _Mode.COMMAND
         self._buffer = b""
         self._output: list[bytes] = []
@@ -197,6 +201,9 @@ class ServerConversation:
         line = self._take_line(self.limits.line, replies.LINE_TOO_LONG)
         if not isinstance(line, bytes):
             return line
+        self._commands += 1
+        if self._commands > self.limits.commands:
+            return self._hang_up(replies.TOO_MANY_COMMANDS)
         if line.translate(None, _PRINTABLE):
             #  A TLS handshake spoken at a plain port begins so; an error to every piece of it would help nobody.
             return self._hang_up(replies.NOT_SMTP) if line[0] == 0x16 else self._refuse(replies.CONTROL_CHARACTER)
@@ -251,7 +258,7 @@ class ServerConversation:
                     return self._refuse(replies.PARAMETERS_WANT_EHLO)
                 return self._mail(argument)
             case "RCPT":
-                return self._owe(verb, parse_rcpt(argument, self._smtputf8))
+                return self._owe(verb, parse_rcpt(argument, self._smtputf8, self.home))
             case "DATA":
                 return self._refuse(replies.BINARY_WANTS_CHUNKS) if self._is_binary else self._owe(verb, DataAsked())
             case "BDAT":
@@ -286,7 +293,7 @@ class ServerConversation:
                 return self._refuse(replies.NOT_IMPLEMENTED)
 
     def _mail(self, argument: str) -> Event | _Step:
-        sender = parse_mail(argument)
+        sender = parse_mail(argument, self.home)
         if sender.requiretls and not self.offer.requiretls:
             return self._refuse(replies.TLS_NOT_REQUIRABLE)
         self._smtputf8 = sender.smtputf8
@@ -426,7 +433,11 @@ class ServerConversation:
                 self._dots = DotDecoder(self.offer.size)
                 self._mode = _Mode.DATA
                 return
-            case "END" | "RSET":
+            case "END":
+                self._commands = 0
+                self._forget_transaction()
+                return
+            case "RSET":
                 self._forget_transaction()
                 return
             case "EHLO" | "HELO":

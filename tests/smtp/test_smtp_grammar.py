@@ -87,3 +87,14 @@ def test_any_text_is_understood_or_refused(text: str, start: str) -> None:
             parse(start + text)
         except SyntaxFault as fault:
             assert fault.reply.code >= 500
+
+
+def test_an_address_without_a_domain_gets_that_of_home() -> None:
+    """RFC 6409 §4.2: for a submission, and only where there is a home."""
+    assert parse_mail("FROM:<anna> SIZE=5", "hq.example").sender == Address("anna", "hq.example")
+    assert parse_mail("FROM:<>", "hq.example").sender is None
+    assert parse_rcpt('TO:<"front desk">', False, "hq.example").recipient == Address("front desk", "hq.example")
+    assert parse_rcpt("TO:<postmaster>", False, "hq.example").recipient == Address("postmaster", "")
+    assert parse_rcpt("TO:<x@far.example>", False, "hq.example").recipient == Address("x", "far.example")
+    with pytest.raises(SyntaxFault):
+        parse_mail("FROM:<anna>")
