@@ -1,6 +1,7 @@
-"""Who is here: an address leads to a mailbox, to an alias, or to nobody.
+"""Who is here: an address leads to a mailbox, to an alias, to a mailing list, or to nobody.
 
-Looked up in this order: an alias, a mailbox, both again without `+tag`, postmaster, a catch-all alias (`@domain`).
+Looked up in this order: a list, an alias, a mailbox, an account by the name of its owner, all again without `+tag`,
+postmaster, what comes back to a sender that we have rewritten (SRS), a catch-all alias (`@domain`).
 Everything is found in tables; no text of a peer becomes part of a path or chooses how mail is delivered.
 Not here: the files behind the tables (aliases_file.py, shared/config/accounts.py), delivery (carrier.py).
 """
@@ -11,6 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mercury_s.local.aliases import AliasRule, Include, LocalName, Target
+from mercury_s.local.mailing_list import MailingList, MailingLists
+from mercury_s.local.people_names import PeopleNames
+from mercury_s.local.srs import Srs
 from shared.config.account import Account
 from shared.mail.address import Address, AddressError, to_ascii
 
@@ -32,19 +36,26 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
+class ListAddress:
+    list: MailingList
+
+
+@dataclass(frozen=True, slots=True)
 class NoSuchUser:
     pass
 
 
-Found = Mailbox | Alias | NoSuchUser
+Found = Mailbox | Alias | ListAddress | NoSuchUser
 
 
 @dataclass(slots=True)
 class Expansion:
-    """Where an alias leads in the end. `dead` are targets that lead nowhere, as the operator reads them."""
+    """Where an alias leads in the end. `lists` are local addresses, which judge for themselves whom they take mail
+    from; `dead` are targets that lead nowhere, as the operator reads them."""
 
     mailboxes: dict[str, Account] = field(default_factory=dict)
     remote: dict[str, Address] = field(default_factory=dict)
+    lists: dict[str, Address] = field(default_factory=dict)
     dead: list[str] = field(default_factory=list)
 
 
@@ -60,10 +71,16 @@ class Directory:
         domains: Iterable[str],
         accounts: Callable[[], Mapping[str, Account]],
         aliases: Callable[[], Mapping[str, AliasRule]],
+        names: PeopleNames | None = None,
+        lists: MailingLists | None = None,
+        srs: Srs | None = None,
     ) -> None:
         self.domains = tuple(to_ascii(domain) for domain in domains)
         self._accounts = accounts
         self._aliases = aliases
+        self._names = names
+        self._lists = lists
+        self._srs = srs
 
     def is_local(self, address: Address) -> bool:
         """Whether `address` is ours to know. The bare postmaster always is (RFC 5321 §4.5.1)."""
@@ -74,7 +91,11 @@ class Directory:
             return self._find_bare(address) if address.local.lower() == _POSTMASTER else NoSuchUser()
         if not self.is_local(address):
             return NoSuchUser()
-        return self._find_named(address) or self._find_catch_all(address) or NoSuchUser()
+        found = self._find_named(address)
+        if found is None and self._srs is not None and self._srs.is_srs(address):
+            original = self._srs.resolve(address)
+            return Alias(address, (original,)) if original else NoSuchUser()
+        return found or self._find_catch_all(address) or NoSuchUser()
 
     def expand(self, alias: Alias) -> Expansion:
         """All mailboxes and addresses elsewhere behind `alias`. What comes up again on its own path means the
@@ -84,8 +105,8 @@ class Directory:
         return expansion
 
     def dead_ends(self) -> list[str]:
-        """Aliases with targets that lead nowhere, one line each, for the operator."""
-        lines = []
+        """Aliases with targets that lead nowhere, and names that fit several people, one line each."""
+        lines = self._names.ambiguous() if self._names is not None else []
         for rule in self._aliases().values():
             local, at, named = rule.name.rpartition("@")
             domains = [named] if at else self.domains
@@ -98,7 +119,7 @@ class Directory:
                 lines.append(f"line {rule.line}: {rule.name} leads nowhere: {', '.join(dead)}")
         return lines
 
-    def _find_named(self, address: Address) -> Mailbox | Alias | None:
+    def _find_named(self, address: Address) -> Mailbox | Alias | ListAddress | None:
         found = self._find_exactly(address)
         base, plus, _ = address.local.partition("+")
         if found is None and plus and base:
@@ -108,13 +129,28 @@ class Directory:
             found = self._find_postmaster(address)
         return found
 
-    def _find_exactly(self, address: Address) -> Mailbox | Alias | None:
+    def _find_exactly(self, address: Address) -> Mailbox | Alias | ListAddress | None:
         aliases = self._aliases()
         key = address.key
+        if self._lists is not None and (found := self._find_list(address, key)) is not None:
+            return found
         rule = aliases.get(key)
         if rule is None and "@" not in address.local:  #  "info@hq.example"@hq.example is not info@hq.example
             rule = aliases.get(address.local.lower())
-        return Alias(address, rule.targets) if rule else self._find_mailbox(key)
+        if rule:
+            return Alias(address, rule.targets)
+        mailbox = self._find_mailbox(key)
+        if mailbox is None and self._names is not None and (account := self._names.find(key)) is not None:
+            return Mailbox(account)
+        return mailbox
+
+    def _find_list(self, address: Address, key: str) -> Alias | ListAddress | None:
+        assert self._lists is not None
+        found = self._lists.find(key)
+        if found is not None:
+            return ListAddress(found)
+        owner = self._lists.find_owner(key)
+        return Alias(address, (owner,)) if owner else None
 
     def _find_mailbox(self, key: str) -> Mailbox | None:
         account = self._accounts().get(key)
@@ -163,6 +199,8 @@ class Directory:
         match found:
             case Mailbox(account):
                 into.mailboxes.setdefault(account.key, account)
+            case ListAddress(found_list):
+                into.lists.setdefault(found_list.address.key, found_list.address)
             case Alias() if found.address.key in path:  #  by way of a +tag
                 self._expand_local(found.address, into, path, seen)
             case Alias() if found.address.key in seen:

@@ -4,9 +4,9 @@
     734003200 10215                  octets and messages; each line is added to the others
     2817 1
 
-Dovecot and Courier keep the same file. It is counted anew when it is not there, speaks of another limit, is longer than
-5120 octets, or leaves no room and is 15 minutes old. Here: the file and the decision. Not here: writing the message
-(maildrop.py).
+Dovecot and Courier keep the same file. It is counted anew when it is not there, speaks of another limit, is longer
+than 5120 octets, or leaves no room and is 15 minutes old. Here: the file and the decision. Not here: writing the
+message (maildrop.py).
 """
 
 from __future__ import annotations

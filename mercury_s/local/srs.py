@@ -3,9 +3,9 @@
     SRS0=HHHHH=TT=far.example=who@ours            first forwarder: who@far.example
     SRS1=HHHHH=other.example==rest@ours           a later one: SRS0 `=rest` at other.example, which keeps the rest
 
-There is no RFC. HHHHH is the beginning of an HMAC, TT the day. Letters may change their case on the way, so case means
-nothing here. Pure but for the clock it is given. Not here: the key's file
-(srs_key.py), what is forwarded (carrier.py), which addresses are ours (directory.py).
+There is no RFC. HHHHH is the beginning of an HMAC, TT the day. Letters may change their case on the way, so case
+means nothing here. Pure but for the clock it is given. Not here: the key's file (srs_key.py), what is forwarded
+(carrier.py), which addresses are ours (directory.py).
 """
 
 from __future__ import annotations
