@@ -78,13 +78,22 @@ class FarEnd:
 class SmtpSink:
     """Postfix's smtp-sink; it writes each message to a file of its own, LF line ends, its own fields first."""
 
-    def __init__(self, root: Path, port: int, address: str = "127.0.0.1") -> None:
+    def __init__(self, root: Path, port: int, *options: str) -> None:
+        address = "127.0.0.1"
         self.hop = (address, port)
         self.folder = root / f"smtp-sink-{port}"
         self.folder.mkdir()
         #  As root it insists on being told whom to become; nobody could not write below pytest's folder.
         user = ["-u", "root"] if os.getuid() == 0 else []
-        command = [program("smtp-sink"), *user, "-c", "-d", str(self.folder / "%s."), f"inet:{address}:{port}", "256"]
+        command = [
+            program("smtp-sink"),
+            *user,
+            *options,
+            "-d",
+            str(self.folder / "%s."),
+            f"inet:{address}:{port}",
+            "256",
+        ]
         self.process = Process("smtp-sink", command, root / "log" / f"{self.folder.name}.log", postfix_env())
 
     def start(self) -> SmtpSink:

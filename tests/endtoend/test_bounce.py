@@ -6,12 +6,15 @@ import email
 import email.policy
 from collections.abc import Callable
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 from clients import Raw, send
 from deadline import eventually, stays
 from mailsite import NOBODY, Site
 from peers import FarEnd, NameServer
+from process import free_port
+from setting import Stage
 
 
 def reports(site: Site, user: str) -> list[EmailMessage]:
@@ -84,6 +87,23 @@ def test_only_the_refused_recipient_is_reported(relaying: Site, far_end: FarEnd)
     assert "fine@elsewhere.example" not in str(status(report)[1])
     [kept] = far_end.find("token-mixed-.")
     assert kept.facts["recipients"] == ["fine@elsewhere.example"]
+
+
+def test_an_address_that_the_far_end_cannot_name_comes_back(site: Site, stage: Stage, tmp_path: Path) -> None:
+    """SMTPUTF8 is asked for and not offered: nobody may guess another spelling (RFC 6531 §3.2)."""
+    old = FarEnd(tmp_path, free_port("127.0.0.1"), ("127.0.0.1",), "--no-utf8")
+    stage.peer(old)
+    site.relay_to(old.hop)
+    site.write_config()
+    site.start("sc")
+    send(
+        site.port, "anna@hq.example", ["jürgen@elsewhere.example"], b"Subject: token-umlaut-.\r\n\r\n",
+        ("SMTPUTF8", "BODY=8BITMIME"),
+    )  # fmt: skip
+    eventually(lambda: reports(site, "anna"), what="a bounce")
+    assert status(reports(site, "anna")[0])[1]["Status"] == "5.6.7"
+    assert "jürgen@elsewhere.example".encode() in site.mailbox("anna")[0]
+    assert old.count() == 0
 
 
 def test_the_null_sender_gets_no_report(relaying: Site) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from clients import send
 from deadline import eventually, stays
 from mailsite import NOBODY, Site
-from peers import FarEnd, NameServer
+from peers import FarEnd, NameServer, SmtpSink
 from process import free_port
 from setting import FAR_ADDRESSES, Stage
 
@@ -69,6 +69,19 @@ def test_a_deferral_is_tried_again_and_a_trail_kept(site: Site, stage: Stage, tm
     eventually(lambda: not list((site.root / "spool" / ".relay" / "trail").iterdir()), what="no trail left")
 
 
+def test_eight_bits_go_unchanged_to_those_who_offer_seven(site: Site, stage: Stage, tmp_path: Path) -> None:
+    """As docs/rfc.md says of RFC 6152: nobody has lost a letter by it, and a conversion breaks signatures."""
+    old = SmtpSink(tmp_path, free_port("127.0.0.1"), "-8")
+    stage.peer(old)
+    site.relay_to(old.hop)
+    site.write_config()
+    site.start("sc")
+    text = "Subject: token-bits-.\r\n\r\nGrüße\r\n".encode()
+    send(site.port, SENDER, ["x@elsewhere.example"], text, ("BODY=8BITMIME",))
+    [copy] = eventually(lambda: old.find("token-bits-."), what="arrival")
+    assert "\n\nGrüße\n".encode() in copy and b"8BITMIME" not in copy
+
+
 def test_relay_becomes_direct_while_mail_is_queued(
     site: Site, far_end: FarEnd, name_server: Callable[[dict[str, str]], NameServer]
 ) -> None:
@@ -113,17 +126,23 @@ def test_direct_becomes_relay_while_mail_is_queued(
     eventually(site.is_empty)
 
 
-def test_hold_keeps_mail_until_it_is_released(site: Site, far_end: FarEnd) -> None:
+def test_hold_keeps_mail_until_the_word_changes(site: Site, far_end: FarEnd) -> None:
+    """But what was held by hand stays until it is released by hand."""
     site.relay_to(far_end.hop)
     site.here["delivery"] = "hold"
     site.write_config()
     site.start("sc")
     fill(site, 3)
     stays(lambda: len(site.entries("hold")) == 3 and far_end.count() == 0, 1)
+    by_hand = site.entries("hold")[0].name.split(".")[1]
+    held = site.mercury("queue", "hold", by_hand, "--yes", "--reason", "a test")
+    assert held.returncode == 0, held.stdout + held.stderr
     site.here["delivery"] = "relay"
     site.write_config()
     reload(site)
-    done = site.mercury("queue", "release", "--lane", "hold", "--yes")
+    eventually(lambda: far_end.count() == 2, what="two of three at the smarthost")
+    stays(lambda: len(site.entries("hold")) == 1, 1)
+    done = site.mercury("queue", "release", by_hand, "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     eventually(lambda: far_end.count() == 3, what="all at the smarthost")
     eventually(site.is_empty)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from certificate import self_signed
 from mailsite import NOBODY, ROOT, Site
 from process import free_port
 from setting import Stage
@@ -25,16 +26,10 @@ DEPARTURES: dict[str, str] = {}
 def configure(site: Site) -> list[str]:
     """MercuryS as the vectors want it; the options that tell their runner where it is."""
     trusted, untrusted, submission = (free_port("127.0.0.1") for _ in range(3))
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-         "30", "-subj", "/CN=mx.test.example", "-addext", "subjectAltName=DNS:mx.test.example",
-         "-keyout", str(site.root / "key.pem"), "-out", str(site.root / "cert.pem")],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    (site.root / "key.pem").chmod(0o600)
+    certificate, key = self_signed(site.root, "mx.test.example")
     site.config["hostname"] = "mx.test.example"
     site.config["local"]["domains"] = ["test.example"]
-    site.config["tls"] = {"certificate": "cert.pem", "key": "key.pem"}
+    site.config["tls"] = {"certificate": str(certificate), "key": str(key)}
     site.config["receive"] = {
         "listeners": [
             {"port": trusted, "address": "127.0.0.1", "kind": "mx"},

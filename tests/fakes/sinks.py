@@ -4,7 +4,8 @@ It keeps every transaction as NNNNNN.eml (the octets after dot-unstuffing, untou
 in a folder. Local parts decide what a recipient gets: `refused…` 550 5.1.1, `later…` 450 4.2.1. Not here: anything
 of Mercury; this server must not share a fault with what it tests.
 
-    python sinks.py --folder DIR --port 2600 --address 127.0.0.21 --address 127.0.0.22 [--delay 0.05] [--no-8bit]
+    python sinks.py --folder DIR --port 2600 --address 127.0.0.21 --address 127.0.0.22 [--delay 0.05]
+        [--certificate FILE --key FILE] [--no-utf8] [--no-8bit]
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import itertools
 import json
 import os
 import signal
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,7 @@ class Keeper:
             "helo": session.host_name,
             "sender": envelope.mail_from,
             "options": envelope.mail_options,
+            "tls": session.ssl is not None,
             "recipients": envelope.rcpt_tos,
         }
         part = self._folder / f"{number:06}.part"
@@ -65,6 +68,11 @@ async def serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     keeper = Keeper(arguments.folder, arguments.delay)
 
+    tls = None
+    if arguments.certificate:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(arguments.certificate, arguments.key)
+
     def protocol() -> SMTP:
         return SMTP(
             keeper,
@@ -72,6 +80,7 @@ async def serve(arguments: argparse.Namespace) -> None:
             data_size_limit=100 << 20,
             enable_SMTPUTF8=not arguments.no_utf8,
             decode_data=arguments.no_8bit,
+            tls_context=tls,
             loop=loop,
         )
 
@@ -88,6 +97,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--address", action="append", required=True)
     parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--certificate", type=Path)
+    parser.add_argument("--key", type=Path)
     parser.add_argument("--no-utf8", action="store_true")
     parser.add_argument("--no-8bit", action="store_true")
     arguments = parser.parse_args()
