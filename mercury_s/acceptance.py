@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mercury_s.door import Door
-from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, has_whole_line_ends, submission_fields
+from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, has_whole_line_ends
 from mercury_s.policy.transaction import decide_message, storage_reply
 from mercury_s.policy.verdict import Refuse
+from mercury_s.screening import Screening
+from mercury_s.submission import Completion, Submitter
 from shared.mail.address import Address
 from shared.mail.envelope import Body, Envelope, Recipient
 from shared.mail.trace import Arrival, render_date, render_received
@@ -35,15 +37,19 @@ class Origin:
 
 
 class Acceptance:
-    """`begin` once the recipients are known; then `write` pieces, and `commit` or `abandon`."""
+    """`begin` once the recipients are known; then `write` pieces, and `commit` or `abandon`. With a `submitter` the
+    message is new mail of our own people; with a `screening` filters see its header."""
 
-    def __init__(self, door: Door, sender: SenderGiven, is_submission: bool) -> None:
+    def __init__(
+        self, door: Door, sender: SenderGiven, submitter: Submitter | None = None, screening: Screening | None = None
+    ) -> None:
         self.sender = sender
         self.recipients: list[Recipient] = []
         self.id = ""
         self.refusal: Refuse | None = None
         self._door = door
-        self._is_submission = is_submission
+        self._submitter = submitter
+        self._screening = screening
         self._known: set[Address] = set()
         self._gate = HeaderGate()
         self._draft: Draft | None = None
@@ -126,9 +132,11 @@ class Acceptance:
             return
         if not was_open and self._gate.is_open:
             self._judge_header(self._gate.header)
+            if self.refusal is None and self._submitter is not None:
+                content = self._completed(self._submitter, content)
             if self.refusal is not None:
                 return
-            self._draft.write(self._opening())
+            self._draft.write(self._received)
         if content:
             self._draft.write(content)
 
@@ -142,11 +150,15 @@ class Acceptance:
         verdict = decide_message(count_hops(header))
         if isinstance(verdict, Refuse):
             self.refusal = verdict
+        elif self._screening is not None:
+            self.refusal = self._screening.ask_header(header)
 
-    def _opening(self) -> bytes:
-        """What stands before the message: our trace, and what a submission lacks."""
-        if not self._is_submission:
-            return self._received
+    def _completed(self, submitter: Submitter, content: bytes) -> bytes:
+        """`content`, which begins with the header, with all that a submission lacks."""
         date = render_date(int(self._door.clock()))
-        fields = submission_fields(self._gate.header, date, f"<{self.id}@{self._door.hostname}>")
-        return self._received + b"".join(fields)
+        lacking = Completion(date, f"<{self.id}@{self._door.hostname}>", self.sender.sender)
+        header = submitter.complete(self._gate.header, lacking)
+        if isinstance(header, Refuse):
+            self.refusal = header
+            return b""
+        return header + content[len(self._gate.header) :]

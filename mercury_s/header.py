@@ -1,12 +1,10 @@
 """The header section of a message on its way in: gathered until it ends, looked at once, never re-written.
 
-Here: where it ends, how many hops it tells of, which fields a submission lacks (RFC 6409 §8). Not here: the grammar
-of fields. Everything is a search through bytes; the header of a stranger is not parsed on the way of the 250.
+Here: where it ends, how many hops it tells of. Not here: its fields (field.py), what a submission lacks
+(submission.py). Everything is a search through bytes; the header of a stranger is not parsed on the way of the 250.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from shared.mail.reply import Reply
 
@@ -70,19 +68,3 @@ def has_whole_line_ends(header: bytes) -> bool:
     """Whether CR and LF stand together only, and there is no NUL. In a binary message nobody else has looked."""
     lines = header.count(b"\r\n")
     return header.count(b"\r") == lines and header.count(b"\n") == lines and b"\0" not in header
-
-
-def lacks_field(header: bytes, name: bytes) -> bool:
-    """Whether no field is called `name` (given in lower case, with the colon)."""
-    lowered = header.lower()
-    return b"\r\n" + name not in lowered and not lowered.startswith(name)
-
-
-def submission_fields(header: bytes, date: str, message_id: str) -> Sequence[bytes]:
-    """The fields that a submitted message lacks and every message must have (RFC 6409 §8.1, §8.2)."""
-    fields = []
-    if lacks_field(header, b"date:"):
-        fields.append(f"Date: {date}\r\n".encode("ascii"))
-    if lacks_field(header, b"message-id:"):
-        fields.append(f"Message-ID: {message_id}\r\n".encode("ascii"))
-    return fields

@@ -66,8 +66,8 @@ class Screening:
         if not chain or self._skips_session or self._skips_message:
             return None
         finding = decide_filters(chain, texts)
-        for rule in finding.logged:
-            self._log(rule, texts)
+        for logged in finding.logged:
+            self._log(logged, texts)
         rule = finding.deciding
         if rule is None:
             return None

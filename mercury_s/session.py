@@ -7,6 +7,7 @@ the Wire it was given. Who the client is was settled before it began (policy/cli
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Protocol, assert_never
 
 from mercury_s.acceptance import Acceptance, Origin
@@ -23,7 +24,9 @@ from mercury_s.policy.transaction import (
     decide_sender,
     storage_reply,
 )
-from mercury_s.policy.verdict import Refuse
+from mercury_s.policy.verdict import Manner, Refuse
+from mercury_s.screening import Screening
+from mercury_s.submission import Submitter
 from shared.mail.address import Address, AddressError
 from shared.mail.reply import Reply
 from shared.observe import events as observed
@@ -86,6 +89,7 @@ class Session:
         self._wire = wire
         self._helo = ""
         self._login = ""
+        self._identity: Address | None = None  #  the login's own address
         self._exchange: LoginExchange | None = None
         self._checking: asyncio.Task[None] | None = None
         self._acceptance: Acceptance | None = None
@@ -94,6 +98,10 @@ class Session:
         self._is_leaving = False
         self._conversation = ServerConversation(door.offer(terms, terms.implicit_tls), door.limits)
         self._conversation.is_encrypted = terms.implicit_tls
+        if terms.is_submission:
+            self._conversation.home = self._home()
+        chains = door.filters.for_client(address) if door.filters and not welcome.exempt else None
+        self._screening = Screening(chains, address, door.blacklist) if chains else None
 
     # ---- what the listener calls ----------------------------------------------------------------------------------
 
@@ -183,25 +191,53 @@ class Session:
 
     def _hello(self, event: HelloSaid) -> None:
         self._forget()
+        refusal = self._screening.ask_hello(event.name) if self._screening else None
+        if refusal is not None:
+            self._refuse(observed.HELO_REFUSED, refusal, host=event.name)
+            return
         self._helo = event.name
         self._conversation.reply(self._conversation.offer.answer(event.name, event.is_extended))
 
     def _sender(self, event: SenderGiven) -> None:
+        if self._screening:
+            refusal = self._screening.ask_sender(self._helo, event.sender, bool(self._login))
+            if refusal is not None:
+                self._refuse(observed.SENDER_REFUSED, refusal, sender=str(event.sender or "<>"))
+                return
         must_log_in = self._terms.is_submission and not (self._login or self._welcome.may_relay)
         free = self._door.room.free_bytes()
         verdict = decide_sender(SenderFacts(must_log_in, event.size, self._door.largest_message, free))
         if isinstance(verdict, Refuse):
             self._refuse(observed.SENDER_REFUSED, verdict, sender=str(event.sender or "<>"))
             return
-        self._acceptance = Acceptance(self._door, event, self._terms.is_submission)
+        submitter = self._submitter() if self._login or self._terms.is_submission else None
+        if submitter is not None:
+            sender = submitter.bind_sender(event.sender)
+            if isinstance(sender, Refuse):
+                self._refuse(observed.SENDER_REFUSED, sender, sender=str(event.sender), login=self._login)
+                return
+            event = replace(event, sender=sender)
+        self._acceptance = Acceptance(self._door, event, submitter, self._screening)
         self._conversation.reply(replies.SENDER_OK)
+
+    def _submitter(self) -> Submitter:
+        return Submitter(self._door.directory, self._door.identities, self._home(), self._identity)
+
+    def _home(self) -> str:
+        """The domain of an address that one of our own people gives without one."""
+        domains = self._door.directory.domains
+        return domains[0] if domains else self._door.hostname
 
     def _recipient(self, event: RecipientGiven) -> None:
         acceptance, directory = self._acceptance, self._door.directory
         assert acceptance is not None
         address = event.recipient
         if not address.domain:
-            address = Address(address.local, directory.domains[0] if directory.domains else self._door.hostname)
+            address = Address(address.local, self._home())
+        refusal = self._screening.ask_recipient(address) if self._screening else None
+        if refusal is not None:
+            self._refuse(observed.RECIPIENT_REFUSED, refusal, recipient=str(address))
+            return
         try:
             is_local = directory.is_local(address)
         except AddressError as error:
@@ -211,10 +247,14 @@ class Session:
                 recipient=str(address),
             )
             return
-        exists = is_local and not isinstance(directory.find(address), NoSuchUser)
+        found = directory.find(address) if is_local else None
+        exists = is_local and not isinstance(found, NoSuchUser)
         may_relay = self._welcome.may_relay or bool(self._login)
         facts = RecipientFacts(is_local, exists, may_relay, len(acceptance.recipients), self._door.most_recipients)
-        verdict = decide_recipient(facts)
+        verdict: Verdict | None = decide_recipient(facts)
+        if isinstance(verdict, Accept) and found is not None and self._door.reception is not None:
+            is_inside = bool(self._login or self._welcome.site)
+            verdict = self._door.reception.objection(found, acceptance.sender.sender, is_inside)
         if isinstance(verdict, Refuse):
             self._refuse(observed.RECIPIENT_REFUSED, verdict, recipient=str(address))
             return
@@ -222,8 +262,24 @@ class Session:
         self._conversation.reply(replies.RECIPIENT_OK)
 
     def _refuse(self, name: observed.Event, refusal: Refuse, **fields: str) -> None:
+        if refusal.manner is Manner.SILENCE:
+            log.event(name, client=self._address, reason=refusal.reason, **fields)
+            self._close(refusal.reason)
+            return
         log.event(name, client=self._address, reply=str(refusal.reply), reason=refusal.reason, **fields)
-        self._conversation.reply(refusal.reply)
+        if refusal.manner is Manner.CLOSE:
+            self._close(refusal.reason, refusal.reply)
+        else:
+            self._conversation.reply(refusal.reply)
+
+    def _close(self, reason: str, reply: Reply | None = None) -> None:
+        """End the session at once: the command that waits gets `reply` or nothing, those behind it are not heard."""
+        self.end = reason
+        self._forget()
+        self._flush()
+        if reply is not None and not self._is_gone:
+            self._wire.send(reply.render())
+        self._wire.close()
 
     def _quit(self) -> None:
         self.end = "quit"
@@ -275,6 +331,8 @@ class Session:
         match answer:
             case Verified():
                 self._login = answer.account.key
+                self._identity = answer.account.address
+                self._conversation.home = self._home()
                 log.event(observed.LOGIN_ACCEPTED, client=self._address, login=self._login)
                 self._answer_login(replies.AUTHENTICATED)
             case Rejected():
@@ -315,7 +373,7 @@ class Session:
     def _end_chunk(self, event: ChunkEnded) -> None:
         assert self._acceptance is not None
         refusal = self._acceptance.refusal
-        if refusal is None:
+        if refusal is None or refusal.manner is Manner.SILENCE:
             self._conversation.reply(Reply(250, "2.0.0", f"{event.size} octets so far"))
         else:
             self._forget()
@@ -354,15 +412,12 @@ class Session:
         refusal = acceptance.commit(self._deposited)
         if refusal is not None:
             self._depositing = False
-            log.event(
-                observed.MESSAGE_REFUSED,
-                id=acceptance.id,
-                client=self._address,
-                reply=str(refusal.reply),
-                reason=refusal.reason,
-            )
             self._acceptance = None
-            self._conversation.reply(refusal.reply)
+            if refusal.manner is Manner.SILENCE:
+                log.event(observed.MESSAGE_DROPPED, id=acceptance.id, client=self._address, reason=refusal.reason)
+                self._conversation.reply(_taken(acceptance))
+            else:
+                self._refuse(observed.MESSAGE_REFUSED, refusal, id=acceptance.id)
 
     def _deposited(self, error: OSError | None) -> None:
         """The message is durable, or it is not. Nothing happens between the one and its 250."""
@@ -371,7 +426,7 @@ class Session:
         self._depositing = False
         if error is None:
             self.messages += 1
-            reply = Reply(250, "2.0.0", f"OK, queued as {acceptance.id}")
+            reply = _taken(acceptance)
         else:
             reply = storage_reply(error)
         if not self._is_gone:
@@ -414,6 +469,10 @@ class Session:
             self._flush()
             self._wire.send(reply.render())
             self._wire.close()
+
+
+def _taken(acceptance: Acceptance) -> Reply:
+    return Reply(250, "2.0.0", f"OK, queued as {acceptance.id}")
 
 
 def _protocol(conversation: ServerConversation, smtputf8: bool, is_authenticated: bool) -> str:

@@ -58,6 +58,8 @@ class Submitter:
         try:
             kept = [self._bind_authors(field) if field.name in _AUTHORS else field.raw for field in fields
                     if field.name not in _HIDDEN]  # fmt: skip
+            if kept and not kept[-1].endswith(b"\r\n"):
+                kept.append(b"\r\n")  #  a chunk may end anywhere
             kept += self._lacking(fields, lacking)
         except _Refused as refused:
             return refused.refusal
@@ -99,7 +101,7 @@ class Submitter:
                 changes.append((author, address))
         if not changes:
             return field.raw
-        return field.raw[: -len(field.body) - 2] + _replaced(body, codec, changes) + b"\r\n"
+        return field.raw[: field.raw.index(b":") + 1] + _replaced(body, codec, changes) + b"\r\n"
 
     def _author(self, author: Author, shown: str) -> Address:
         address = author.address if author.address.domain else Address(author.address.local, self._domain)
