@@ -58,8 +58,7 @@ class Operator:
         return ""
 
     def hold(self, entry: QueueEntry) -> str:
-        if entry.lane is Lane.HOLD:
-            return ""
+        """What a site's word holds goes on when the word changes; once held by hand it waits for a release."""
         return self._move(entry, Lane.HOLD, HELD)
 
     def release(self, entry: QueueEntry) -> str:
