@@ -1,4 +1,4 @@
-"""What MercuryS listens on, whom it lets in, and how much it bears (`receive:`)."""
+"""What MercuryS listens on and whom it lets in (`receive:`). How much it bears is in limits.py."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from shared.config.filters import Filter
+from shared.config.limits import BlacklistSettings, Limits, Rates
 from shared.config.logins import Auth, Mechanisms
+from shared.config.pickup import Pickup
 from shared.config.scalars import (
     Count,
-    Duration,
     File,
     Flag,
     IpAddress,
@@ -66,7 +67,8 @@ class RuleAction(StrEnum):
 class Listener(Setting):
     """One port. `address` empty: all addresses. `networks` empty: anyone may connect. `relay` false: no network has
     the right to relay here, only a login gives it. `auth` false: logins are not offered; a list: only by these ways.
-    `client_ca`: clients may show a certificate that one of these authorities has signed.
+    `client_ca`: clients may show a certificate that one of these authorities has signed. `proxy`: who connects from
+    here begins with a PROXY header. `xclient`: who connects from here may say XCLIENT.
 
     Left out, `kind` follows the port: submission on 587 and 465, otherwise mx; `tls` is implicit on 465, otherwise
     starttls.
@@ -81,6 +83,8 @@ class Listener(Setting):
     auth: Mechanisms = True
     tls_floor: Annotated[TlsFloor, BeforeValidator(parse_tls_floor)] = TlsFloor.TLS_1_2
     client_ca: File | None = None
+    proxy: Several[Network] = ()
+    xclient: Several[Network] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -107,22 +111,15 @@ class ConnectionRule(Setting):
     exempt: Flag = False
 
 
-class Limits(Setting):
-    """How much MercuryS bears, per worker for `sessions` and per session for the others."""
-
-    sessions: Count = 1000
-    sessions_per_client: Count = 50
-    recipients: Count = 1000
-    errors: Count = 20
-    idle: Duration = 300.0
-
-
 class Receive(Setting):
     listeners: Several[Listener] = Field(default_factory=lambda: (Listener(port=25),))
     max_message_size: Size = 50 * 1024 * 1024
     workers: Count = 1
+    pickup: Annotated[Pickup, BeforeValidator(empty_is_default)] = section()
     rules: tuple[ConnectionRule, ...] = ()
     filters: tuple[Filter, ...] = ()
     submission: Annotated[SubmissionSettings, BeforeValidator(empty_is_default)] = section()
     limits: Annotated[Limits, BeforeValidator(empty_is_default)] = section()
+    rates: Annotated[Rates, BeforeValidator(empty_is_default)] = section()
+    blacklist: Annotated[BlacklistSettings, BeforeValidator(empty_is_default)] = section()
     auth: Annotated[Auth, BeforeValidator(empty_is_default)] = section()

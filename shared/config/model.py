@@ -37,3 +37,8 @@ class Config(Setting):
     retry: Annotated[Retry, BeforeValidator(empty_is_default)] = section()
     dns: Annotated[Dns, BeforeValidator(empty_is_default)] = section()
     direct: Annotated[Direct, BeforeValidator(empty_is_default)] = section()
+
+    @property
+    def pickup_folder(self) -> Path:
+        """Where programs of this host hand mail in."""
+        return self.receive.pickup.folder or self.spool.with_name(f"{self.spool.name}-pickup")
