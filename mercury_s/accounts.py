@@ -13,6 +13,13 @@ from mercury_s.auth.failures import Failures
 from mercury_s.local.aliases import AliasesError
 from mercury_s.local.aliases_file import AliasesFile
 from mercury_s.local.directory import Directory
+from mercury_s.local.mailbox import MailboxFolders
+from mercury_s.local.mailing_list import MailingLists
+from mercury_s.local.people_names import PeopleNames
+from mercury_s.local.quota import Quotas
+from mercury_s.local.reception import Reception
+from mercury_s.local.srs import Srs
+from mercury_s.local.srs_key import KeyUnusable, read_keys
 from shared.config.account import AccountsError
 from shared.config.accounts import AccountsFile
 from shared.config.model import Config
@@ -33,7 +40,18 @@ class People:
                 f"use the users or aliases: {str(error).splitlines()[0]}", "correct the file"
             ) from error
         domains = config.local.domains or (config.hostname,)
-        self.directory = Directory(domains, lambda: self.accounts.accounts, lambda: self.aliases.rules)
+        local = config.local
+        self.folders = MailboxFolders(local.maildir)
+        self.srs = _make_srs(config, domains)
+        names = PeopleNames(lambda: self.accounts.accounts) if local.names.first_last else None
+        lists = MailingLists(local.lists, time.monotonic) if local.lists else None
+        self.directory = Directory(
+            domains, lambda: self.accounts.accounts, lambda: self.aliases.rules, names, lists, self.srs
+        )
+        #  With LMTP the mailbox server keeps the quotas.
+        self.quotas = None if local.lmtp else Quotas(local.quota.default, local.quota.over, time.time)
+        asked = self.quotas if local.quota.at_rcpt else None
+        self.reception = Reception(self.folders, asked) if asked or lists else None
         self.authenticator = Authenticator(self.accounts.lookup, domains[0], failures, executor, _failed)
 
     @property
@@ -44,6 +62,18 @@ class People:
     def say_dead_ends(self) -> None:
         for line in self.directory.dead_ends():
             log.event(events.USERS_REFUSED, path=str(self.aliases.path), reason=line)
+
+
+def _make_srs(config: Config, domains: tuple[str, ...]) -> Srs | None:
+    if not config.local.srs:
+        return None
+    try:
+        keys = read_keys(config.state / "srs.key")
+    except KeyUnusable as error:
+        raise StartTrouble(
+            f"use the key of SRS: {error}", "correct the file, or take it away for a new one"
+        ) from error
+    return Srs(keys, config.local.srs_domain or domains[0], time.time)
 
 
 def _refused(error: AccountsError | AliasesError) -> None:
