@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from mercury_s.accounts import People
 from mercury_s.door import Door, ListenerTerms, Room
 from mercury_s.login import OFFERED
+from mercury_s.policy.filters import Filters
+from mercury_s.policy.identity import Binding, IdentityRules
+from mercury_s.policy.patience import Patience
+from mercury_s.porter import Porter
+from mercury_s.throttle import Throttle
+from shared.config.limits import Limits as SessionLimits
 from shared.config.listeners import Listener, ListenerKind, ListenerTls
 from shared.config.model import Config
+from shared.config.submission import SubmissionSettings
 from shared.routing.table import RoutingTable
 from shared.smtp.server import Limits
 from shared.spool.deposit import Depositor
@@ -34,24 +41,53 @@ class FreeSpace:
         return self._free
 
 
-def make_door(config: Config, table: RoutingTable, people: People, depositor: Depositor, room: Room) -> Door:
+def make_patience(limits: SessionLimits) -> Patience:
+    return Patience(limits.idle, limits.data, float(limits.data_rate), limits.handshake, limits.stress_idle)
+
+
+def make_door(
+    config: Config,
+    table: RoutingTable,
+    people: People,
+    depositor: Depositor,
+    room: Room,
+    porter: Porter,
+    throttle: Throttle,
+) -> Door:
     limits = config.receive.limits
     return Door(
         hostname=config.hostname,
         table=table,
         directory=people.directory,
+        reception=people.reception,
         depositor=depositor,
         room=room,
         authenticator=people.authenticator,
         rules=config.receive.rules,
-        limits=Limits(errors=limits.errors),
+        limits=Limits(errors=limits.errors, commands=limits.commands),
         largest_message=config.receive.max_message_size,
         most_recipients=limits.recipients,
         most_sessions=limits.sessions,
         most_sessions_of_client=limits.sessions_per_client,
-        idle_seconds=limits.idle,
         clock=time.time,
+        filters=Filters(config.receive.filters) if config.receive.filters else None,
+        identities=_identity_rules(config.receive.submission),
+        porter=porter,
+        throttle=None if throttle.is_idle else throttle,
+        patience=make_patience(limits),
+        most_sessions_of_network=limits.sessions_per_network,
+        most_messages=limits.messages or 0,
+        most_unknown=limits.unknown_recipients,
+        most_relay_attempts=limits.relay_attempts,
+        most_failed_logins=limits.failed_logins,
     )
+
+
+def _identity_rules(settings: SubmissionSettings) -> IdentityRules:
+    granted: dict[str, frozenset[str]] = {}
+    for right in settings.senders:
+        granted[right.login] = granted.get(right.login, frozenset()) | frozenset(right.addresses)
+    return IdentityRules(Binding(settings.sender), Binding(settings.header_from), granted)
 
 
 def listener_terms(listener: Listener, has_certificate: bool, can_log_in: bool) -> ListenerTerms:

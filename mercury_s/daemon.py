@@ -9,7 +9,6 @@ The only file that names all its neighbours. Start, signals and exit codes are s
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
 import time
@@ -21,12 +20,14 @@ from mercury_s.accounts import People
 from mercury_s.auth.failures import Failures
 from mercury_s.config import FreeSpace, listener_terms, make_door
 from mercury_s.door import Door, ListenerTerms, SharedVisitors, Visitors
+from mercury_s.held import HeldMail
 from mercury_s.listener import SmtpListener
 from mercury_s.local.carrier import LocalCarrier, LocalPlanner
-from mercury_s.local.mailbox import MailboxFolders, MessageNames
-from mercury_s.local.maildrop import Maildrop
-from mercury_s.local.redeposit import Redeposit
+from mercury_s.mailroom import Mailroom
+from mercury_s.pickup import Pickup, watch_pickup
+from mercury_s.porter import Porter
 from mercury_s.tally import Tally, make_tally
+from mercury_s.throttle import Throttle
 from shared.config.listeners import Listener, ListenerTls
 from shared.config.model import Config
 from shared.observe import events
@@ -38,6 +39,9 @@ from shared.service.listen import listening_sockets
 from shared.service.post_office import PostOffice, retry_policy
 from shared.service.seat import Orders, Seat
 from shared.service.trouble import StartTrouble
+from shared.spool.lane import LaneFolder
+from shared.spool.pickup import PickupFolder
+from shared.state.blacklist_file import BlacklistFile
 from shared.tls.certificate import CertificateTrouble
 from shared.tls.server import ServerCertificates
 from shared.transport.prompt import adopt
@@ -58,6 +62,7 @@ class ReceivingDaemon:
         self._shared: list[socket.socket] = []  #  what the workers listen on
         self._tally = self._join_tally()
         self._office = PostOffice(config, "s", asyncio.get_running_loop(), reactor)
+        self._mailroom = Mailroom(self._office, reactor)
         self._logins = ThreadPoolExecutor(max_workers=2, thread_name_prefix="login")
         self._failures = Failures(time.monotonic)
         self._visitors: Visitors = Visitors() if self._tally is None else SharedVisitors(self._tally)
@@ -65,8 +70,12 @@ class ReceivingDaemon:
         self._ports: list[Any] = []
         self._certificates = _load_certificates(config)
         self._people = People(config, self._logins, self._failures)
+        blacklist = BlacklistFile(config.state, time.time, time.monotonic, "mercury-s", _say_blacklist_trouble)
+        self._porter = Porter(config.receive.blacklist, blacklist, time.monotonic, time.time, self._tally)
+        self._throttle = Throttle(config.receive.rates, time.monotonic, tally=self._tally)
         self._door = self._make_door()
         self._renewals: asyncio.Task[None] | None = None
+        self._pickup: Pickup | None = None
 
     async def start(self) -> None:
         if self._seat is not None:
@@ -78,6 +87,11 @@ class ReceivingDaemon:
             self._people.say_dead_ends()
             self._runner = self._office.drain(self._config, Lane.LOCAL, LocalPlanner(), self._carrier())
             await self._runner.start()
+            self._held = self._watch_over_held_mail()
+            self._held.look()
+            self._pickup = self._make_pickup()
+            if self._pickup is not None:
+                await self._pickup.start()
             await self._open_listeners()
         if self._crew is None:
             self._renewals = asyncio.ensure_future(self._renew_certificates())
@@ -91,12 +105,22 @@ class ReceivingDaemon:
             self._say_restart("receive.listeners")
         if config.receive.workers != self._config.receive.workers:
             self._say_restart("receive.workers")
+        if (config.pickup_folder, config.receive.pickup.enabled) != (
+            self._config.pickup_folder,
+            self._config.receive.pickup.enabled,
+        ):
+            self._say_restart("receive.pickup")
         self._config, self._people, self._certificates = config, people, certificates
+        self._porter.use(config.receive.blacklist)
+        self._throttle = Throttle(config.receive.rates, time.monotonic, self._throttle, self._tally)
         self._door = self._make_door()
         if self._seat is not None:
             return
+        if self._pickup is not None:
+            self._pickup.use(config)
         self._people.say_dead_ends()
         self._runner.reload(carrier=self._carrier(), retry=retry_policy(config), rejudge=self._office.judge.rejudge)
+        self._held.look()
         if self._crew is not None:
             await self._crew.reload()
 
@@ -111,9 +135,14 @@ class ReceivingDaemon:
         ends = [self._crew.stop(grace)] if self._crew is not None else []
         if hasattr(self, "_runner"):
             ends.append(self._runner.stop(grace))
+        if self._pickup is not None:
+            ends.append(self._pickup.stop(grace))
+        if hasattr(self, "_held"):
+            ends.append(self._held.stop())
         await asyncio.gather(*ends)
         for sock in self._shared:
             sock.close()
+        await self._mailroom.close()
         self._office.close()
         self._logins.shutdown(wait=False, cancel_futures=True)
 
@@ -126,18 +155,37 @@ class ReceivingDaemon:
 
     def _make_door(self) -> Door:
         office = self._office
-        return make_door(self._config, office.judge.table, self._people, office.depositor, FreeSpace(office.spool))
+        return make_door(
+            self._config,
+            office.judge.table,
+            self._people,
+            office.depositor,
+            FreeSpace(office.spool),
+            self._porter,
+            self._throttle,
+        )
+
+    def _watch_over_held_mail(self) -> HeldMail:
+        """The runner of the hold lane is never started: it only judges what is shown to it."""
+        office = self._office
+        judge = office.drain(
+            self._config,
+            Lane.HOLD,
+            LocalPlanner(),
+            self._carrier(),
+            rejudge=lambda envelope, recipients: office.judge.rejudge(envelope, recipients),
+        )
+        return HeldMail(LaneFolder(office.spool, Lane.HOLD, office.owner), judge)
 
     def _carrier(self) -> LocalCarrier:
-        office = self._office
-        names = MessageNames(socket.gethostname(), os.getpid(), time.time)
-        return LocalCarrier(
-            self._people.directory,
-            MailboxFolders(self._config.local.maildir),
-            Maildrop(office.committer, names, office.executor),
-            Redeposit(office.depositor, lambda envelope: office.judge.letters(envelope), office.executor),
-            office.executor,
-        )
+        return self._mailroom.carrier(self._config, self._people)
+
+    def _make_pickup(self) -> Pickup | None:
+        if not self._config.receive.pickup.enabled:
+            return None
+        folder, office = PickupFolder(self._config.pickup_folder), self._office
+        watch = watch_pickup(folder, self._reactor)
+        return Pickup(folder, self._config, office.depositor, office.executor, watch)
 
     def _join_tally(self) -> Tally | None:
         if self._seat is not None:
@@ -205,6 +253,10 @@ class ReceivingDaemon:
                 except (CertificateTrouble, OSError) as trouble:
                     log.event(events.CERTIFICATE_WARNING, reason=str(trouble))
             await asyncio.sleep(_LOOK_AT_CERTIFICATES)
+
+
+def _say_blacklist_trouble(error: OSError) -> None:
+    log.event(events.BLACKLIST_TROUBLE, reason=str(error))
 
 
 def _say_listening(listener: Listener, sock: socket.socket) -> None:

@@ -11,20 +11,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mercury_s.auth.authenticate import Answer
 from mercury_s.local.directory import Directory
+from mercury_s.local.reception import Reception
+from mercury_s.login import Logins
 from mercury_s.policy.client import IpNetwork, Rule
+from mercury_s.policy.crowd import prefix_of
+from mercury_s.policy.filters import Filters
+from mercury_s.policy.identity import IdentityRules
+from mercury_s.policy.patience import Patience
+from mercury_s.porter import Blacklisting, Porter
 from mercury_s.tally import Tally
+from mercury_s.throttle import Throttle
 from shared.routing.table import RoutingTable
 from shared.smtp.extensions import Offer
 from shared.smtp.server import Limits
 from shared.spool.deposit import Depositor
-
-
-class Logins(Protocol):
-    """Who checks a login (mercury_s/auth)."""
-
-    async def verify(self, login: str, password: str, client: str, is_exempt: bool = False) -> Answer: ...
 
 
 class Room(Protocol):
@@ -47,7 +48,8 @@ class ListenerTerms:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What holds for every session that comes in by it. Octets and seconds."""
+    """What holds for every session that comes in by it. Octets and seconds; `most_messages` 0 is no limit, and no
+    `throttle` is no rates."""
 
     hostname: str
     table: RoutingTable
@@ -61,8 +63,22 @@ class Door:
     most_recipients: int
     most_sessions: int
     most_sessions_of_client: int
-    idle_seconds: float
     clock: Callable[[], float]
+    porter: Porter
+    throttle: Throttle | None = None
+    patience: Patience = Patience()  # noqa: RUF009 - it is frozen
+    most_sessions_of_network: int = 200
+    most_messages: int = 0
+    most_unknown: int = 20
+    most_relay_attempts: int = 10
+    most_failed_logins: int = 5
+    reception: Reception | None = None
+    filters: Filters | None = None
+    identities: IdentityRules = IdentityRules()  # noqa: RUF009 - it is frozen
+
+    @property
+    def blacklist(self) -> Blacklisting:
+        return self.porter.blacklist
 
     def offer(self, terms: ListenerTerms, is_encrypted: bool) -> Offer:
         """What EHLO is answered with. AUTH is offered under TLS only."""
@@ -71,36 +87,49 @@ class Door:
             self.largest_message,
             starttls=terms.starttls and not is_encrypted,
             auth=terms.auth if is_encrypted else (),
+            requiretls=is_encrypted,
+            recipients=self.most_recipients,
+            messages=self.most_messages,
         )
 
 
 _ALL = "sessions"
 _CLIENT = "client "
+_NETWORK = "network "
 
 
 class Visitors:
-    """The sessions that are open, in all and by client address: those of this process, and `all_...` with those of
-    the other workers."""
+    """The sessions that are open, in all, by client address and by its network (policy/crowd.py): those of this
+    process, and `all_...` with those of the other workers."""
 
     def __init__(self) -> None:
         self.sessions = 0
         self.of_client: Counter[str] = Counter()
+        self.of_network: Counter[str] = Counter()
 
     def enter(self, address: str) -> None:
         self.sessions += 1
         self.of_client[address] += 1
+        self.of_network[prefix_of(address)] += 1
 
     def leave(self, address: str) -> None:
         self.sessions -= 1
         self.of_client[address] -= 1
         if self.of_client[address] <= 0:
             del self.of_client[address]
+        prefix = prefix_of(address)
+        self.of_network[prefix] -= 1
+        if self.of_network[prefix] <= 0:
+            del self.of_network[prefix]
 
     def all_sessions(self) -> int:
         return self.sessions
 
     def all_of_client(self, address: str) -> int:
         return self.of_client[address]
+
+    def all_of_network(self, address: str) -> int:
+        return self.of_network[prefix_of(address)]
 
 
 class SharedVisitors(Visitors):
@@ -114,14 +143,19 @@ class SharedVisitors(Visitors):
         super().enter(address)
         self._tally.add(_ALL)
         self._tally.add(_CLIENT + address)
+        self._tally.add(_NETWORK + prefix_of(address))
 
     def leave(self, address: str) -> None:
         super().leave(address)
         self._tally.add(_ALL, -1)
         self._tally.add(_CLIENT + address, -1)
+        self._tally.add(_NETWORK + prefix_of(address), -1)
 
     def all_sessions(self) -> int:
         return self._tally.total(_ALL)
 
     def all_of_client(self, address: str) -> int:
         return self._tally.total(_CLIENT + address)
+
+    def all_of_network(self, address: str) -> int:
+        return self._tally.total(_NETWORK + prefix_of(address))

@@ -1,20 +1,25 @@
 """Listeners and their connections: sockets, time-outs, TLS. A thin pump between Twisted and a Session.
 
-Who may connect is policy/client.py, what is said is session.py. TCP_NODELAY is always set: a reply must never wait
+Who may connect is policy/client.py and policy/crowd.py, how long it may take policy/patience.py, what is said
+session.py. TCP_NODELAY is always set: a reply must never wait
 for the acknowledgement of the one before it.
 """
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IHandshakeListener, IReactorTime
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from mercury_s.door import Door, ListenerTerms, Visitors
 from mercury_s.policy.client import ClientFacts, Welcome, decide_client
+from mercury_s.policy.crowd import CrowdFacts, decide_room, descriptors_for_sessions, is_crowded
+from mercury_s.policy.patience import Moment, Patience, Phase, deadline
 from mercury_s.policy.verdict import Refuse
 from mercury_s.session import Session
 from shared.observe import events
@@ -23,6 +28,8 @@ from shared.routing.decide import site_of_client
 
 #  After our last word a client has this long to close; then the connection is cut.
 _LAST_WORD_SECONDS = 5.0
+#  How often strangers are looked at while there are nearly too many sessions.
+_SWEEP_SECONDS = 1.0
 
 
 class SmtpListener(Factory):
@@ -44,6 +51,8 @@ class SmtpListener(Factory):
         self.tls_context = tls_context
         self.clock = clock
         self.sessions: set[SmtpConnection] = set()
+        self.is_crowded = False
+        self.most_descriptors = descriptors_for_sessions(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
     def buildProtocol(self, address: Any) -> Protocol:
         return SmtpConnection(self, address.host)
@@ -53,9 +62,27 @@ class SmtpListener(Factory):
         for connection in list(self.sessions):
             connection.leave()
 
+    def note_crowd(self) -> None:
+        """Called when one more has come in. While it is crowded, strangers' short times are kept by a look at all."""
+        if not self.is_crowded and is_crowded(self.visitors.all_sessions(), self.door().most_sessions):
+            self.is_crowded = True
+            log.event(events.SESSIONS_CROWDED, sessions=self.visitors.all_sessions())
+            self.clock.callLater(_SWEEP_SECONDS, self._sweep)
 
+    def _sweep(self) -> None:
+        if not is_crowded(self.visitors.all_sessions(), self.door().most_sessions):
+            self.is_crowded = False
+            log.event(events.SESSIONS_AT_EASE, sessions=self.visitors.all_sessions())
+            return
+        now = self.clock.seconds()
+        for connection in list(self.sessions):
+            connection.end_if_late(now)
+        self.clock.callLater(_SWEEP_SECONDS, self._sweep)
+
+
+@implementer(IHandshakeListener)
 class SmtpConnection(Protocol):
-    """The Wire of one session."""
+    """The Wire of one session. `_since` is when we last said something, `_heard` and `_octets` what came after it."""
 
     transport: Any
 
@@ -63,9 +90,12 @@ class SmtpConnection(Protocol):
         self._listener = listener
         self._address = address
         self._session: Session | None = None
-        self._deadline = 0.0
         self._timer: Any = None
-        self._idle = 0.0
+        self._patience: Patience | None = None
+        self._since = self._heard = 0.0
+        self._octets = 0
+        self._is_known = False
+        self._is_shaking = False
         self._is_paused = False
         self._is_closing = False
 
@@ -76,16 +106,23 @@ class SmtpConnection(Protocol):
         listener = self._listener
         door, terms = listener.door(), listener.terms()
         welcome = decide_client(self._facts(door, terms), door.rules)
-        if isinstance(welcome, Refuse):
-            self._turn_away(welcome)
-            return
-        self._enter(door, terms, welcome)
+        refusal = welcome if isinstance(welcome, Refuse) else self._find_room(door, welcome)
+        if refusal is not None:
+            self._turn_away(refusal)
+        else:
+            assert isinstance(welcome, Welcome)
+            self._enter(door, terms, welcome)
+
+    def handshakeCompleted(self) -> None:
+        self._is_shaking = False
+        self._since = self._listener.clock.seconds()
 
     def dataReceived(self, data: bytes) -> None:
         session = self._session
         if session is None or self._is_closing:
             return
-        self._deadline = self._listener.clock.seconds() + self._idle
+        self._heard = self._listener.clock.seconds()
+        self._octets += len(data)
         session.receive(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
@@ -101,12 +138,16 @@ class SmtpConnection(Protocol):
     # ---- the Wire -------------------------------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
+        self._since = self._listener.clock.seconds()
+        self._octets = 0
         self.transport.write(data)
 
     def start_tls(self) -> None:
         assert self._listener.tls_context is not None
         self.transport.startTLS(self._listener.tls_context())
         self.transport.setTcpNoDelay(True)
+        self._is_shaking = True
+        self._arm(self._left(self._listener.clock.seconds()))
 
     def close(self) -> None:
         if self._is_closing:
@@ -114,7 +155,6 @@ class SmtpConnection(Protocol):
         self._is_closing = True
         self.resume()
         self.transport.loseConnection()
-        self._deadline = self._listener.clock.seconds() + _LAST_WORD_SECONDS
         self._arm(_LAST_WORD_SECONDS)
 
     def pause(self) -> None:
@@ -125,7 +165,9 @@ class SmtpConnection(Protocol):
     def resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
-            self._deadline = self._listener.clock.seconds() + self._idle
+            #  It was us who did not listen: its time begins anew.
+            self._since = self._heard = self._listener.clock.seconds()
+            self._octets = 0
             self.transport.resumeProducing()
 
     def tls_words(self) -> str:
@@ -134,6 +176,9 @@ class SmtpConnection(Protocol):
         if version is None:
             return ""
         return f"{version()} with {connection.get_cipher_name()}"
+
+    def own_address(self) -> str:
+        return str(self.transport.getHost().host)
 
     # ---- its life -------------------------------------------------------------------------------------------------
 
@@ -155,12 +200,37 @@ class SmtpConnection(Protocol):
             door.most_sessions_of_client,
         )
 
+    def _find_room(self, door: Door, welcome: Welcome) -> Refuse | None:
+        """Whether there is anything against a client that is welcome in itself."""
+        is_ours = welcome.exempt or bool(welcome.site)
+        refusal = None if is_ours else door.porter.refuse(self._address)
+        if refusal is not None:
+            return refusal
+        visitors = self._listener.visitors
+        self._is_known = is_ours or welcome.may_relay or door.porter.knows(self._address)
+        facts = CrowdFacts(
+            visitors.all_sessions(),
+            door.most_sessions,
+            visitors.all_of_network(self._address),
+            door.most_sessions_of_network,
+            self.transport.fileno(),
+            self._listener.most_descriptors,
+            self._is_known,
+            is_ours,
+        )
+        refusal = decide_room(facts)
+        if refusal is None and door.throttle is not None and not is_ours:
+            refusal = door.throttle.connection(self._address)
+        return refusal
+
     def _enter(self, door: Door, terms: ListenerTerms, welcome: Welcome) -> None:
         self._listener.visitors.enter(self._address)
         self._listener.sessions.add(self)
-        self._idle = door.idle_seconds
-        self._deadline = self._listener.clock.seconds() + self._idle
-        self._arm(self._idle)
+        self._listener.note_crowd()
+        self._patience = door.patience
+        self._is_shaking = terms.implicit_tls
+        self._since = self._listener.clock.seconds()
+        self._arm(self._left(self._since))
         log.event(events.SESSION_OPENED, client=self._address, reason=welcome.reason)
         self._session = Session(door, terms, welcome, self._address, self)
         self._session.begin()
@@ -177,11 +247,40 @@ class SmtpConnection(Protocol):
 
     def _look_at_clock(self) -> None:
         """One timer a connection, moved only when it rings: a busy session costs it nothing."""
-        left = self._deadline - self._listener.clock.seconds()
-        if left > 0 or self._is_paused:
-            self._arm(max(left, 1.0))
-        elif self._is_closing:
+        if self._is_closing:
             self.transport.abortConnection()
         elif self._session is not None:
-            log.event(events.SESSION_TIMED_OUT, client=self._address, seconds=self._idle)
-            self._session.timed_out()
+            now = self._listener.clock.seconds()
+            if not self.end_if_late(now):
+                self._arm(self._left(now))
+
+    def end_if_late(self, now: float) -> bool:
+        session, patience = self._session, self._patience
+        if session is None or patience is None or self._is_paused or self._is_closing:
+            return False
+        phase = Phase.HANDSHAKE if self._is_shaking else session.phase
+        if now < deadline(patience, phase, Moment(self._since, self._heard, self._octets), self._is_hurried(session)):
+            return False
+        log.event(events.SESSION_TIMED_OUT, client=self._address, reason=f"waiting for {phase.value}")
+        if self._is_shaking:
+            session.end = "timeout"
+            self.transport.abortConnection()
+        else:
+            session.timed_out()
+        return True
+
+    def _is_hurried(self, session: Session) -> bool:
+        return self._listener.is_crowded and not self._is_known and not session.is_trusted
+
+    def _left(self, now: float) -> float:
+        """When to look again. No step that may begin meanwhile can be over before."""
+        patience, session = self._patience, self._session
+        assert patience is not None
+        longest = min(patience.command, patience.content)
+        if self._is_shaking:
+            return max(min(longest, self._since + patience.handshake - now), 0.01)
+        if session is None or self._is_paused:
+            return longest
+        moment = Moment(self._since, self._heard, self._octets)
+        left = deadline(patience, session.phase, moment, self._is_hurried(session)) - now
+        return max(min(longest, left), 0.01)

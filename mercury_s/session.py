@@ -11,12 +11,16 @@ from dataclasses import replace
 from typing import Protocol, assert_never
 
 from mercury_s.acceptance import Acceptance, Origin
-from mercury_s.auth.authenticate import BUSY, REJECTED, Overloaded, Rejected, Verified
+from mercury_s.auth.authenticate import BUSY, REJECTED, Overloaded, Rejected, Unavailable, Verified
+from mercury_s.conduct import TOO_MANY_FAILED_LOGINS, Conduct
+from mercury_s.auth.client_certificate import ClientCertificate
 from mercury_s.door import Door, ListenerTerms
 from mercury_s.help import render_help
 from mercury_s.local.directory import NoSuchUser
-from mercury_s.login import LoginExchange
+from mercury_s.login import Caller, LoginExchange, Question, open_exchange, possible, wait_out
 from mercury_s.policy.client import Welcome
+from mercury_s.policy.literal import is_own_literal
+from mercury_s.policy.patience import Phase
 from mercury_s.policy.transaction import (
     RecipientFacts,
     SenderFacts,
@@ -24,9 +28,12 @@ from mercury_s.policy.transaction import (
     decide_sender,
     storage_reply,
 )
-from mercury_s.policy.verdict import Manner, Refuse
+from mercury_s.policy.verdict import Accept, Manner, Refuse, Verdict
+from mercury_s.porter import Offence
 from mercury_s.screening import Screening
 from mercury_s.submission import Submitter
+from mercury_s.throttle import Sending, client_key
+from shared.config.logins import Mechanism
 from shared.mail.address import Address, AddressError
 from shared.mail.reply import Reply
 from shared.observe import events as observed
@@ -52,11 +59,11 @@ from shared.smtp.events import (
     TransactionReset,
     VerifyAsked,
 )
-from shared.smtp.sasl import Credentials
 from shared.smtp.server import ServerConversation
 
 LOGINS_DOWN = Reply(454, "4.7.0", "Logins cannot be checked at the moment; try again later")
 TOO_MANY_FAILURES = Reply(421, "4.7.0", "Too many wrong logins from your address; closing")
+TOO_MANY_MESSAGES = Reply(421, "4.7.0", "Enough messages for one session; come again with the others")
 SHUTTING_DOWN = Reply(421, "4.3.2", "This server is going down; try again in a moment")
 
 #  A producer is paused while this much of its message waits for the disk, or of its commands for an answer.
@@ -75,6 +82,15 @@ class Wire(Protocol):
     def tls_words(self) -> str:
         """Version and cipher of the connection, for the trace; empty in clear."""
 
+    def channel_binding(self) -> bytes | None:
+        """The exporter value of this TLS connection (RFC 9266), where it has one."""
+
+    def client_certificate(self) -> ClientCertificate | None:
+        """What the client has shown in the handshake, if we asked for it."""
+
+    def own_address(self) -> str:
+        """The IP address of ours that the client speaks to."""
+
 
 class Session:
     """`address` is the client's IP address."""
@@ -91,8 +107,10 @@ class Session:
         self._login = ""
         self._identity: Address | None = None  #  the login's own address
         self._exchange: LoginExchange | None = None
+        self._way = ""  #  the mechanism of the exchange
         self._checking: asyncio.Task[None] | None = None
         self._acceptance: Acceptance | None = None
+        self._conduct: Conduct | None = None
         self._depositing = False
         self._is_gone = False
         self._is_leaving = False
@@ -132,6 +150,19 @@ class Session:
         self.end = "shutdown"
         self._say_and_close(SHUTTING_DOWN)
         return True
+
+    @property
+    def phase(self) -> Phase:
+        """What we wait for."""
+        conversation = self._conversation
+        if conversation.owes_reply:
+            return Phase.OURSELVES
+        return Phase.CONTENT if conversation.is_receiving_content else Phase.COMMAND
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it has shown that it is worth waiting for: by a login, or a message that we took."""
+        return bool(self._login) or self.messages > 0
 
     # ---- the loop -------------------------------------------------------------------------------------------------
 
@@ -196,7 +227,10 @@ class Session:
             self._refuse(observed.HELO_REFUSED, refusal, host=event.name)
             return
         self._helo = event.name
-        self._conversation.reply(self._conversation.offer.answer(event.name, event.is_extended))
+        offer = self._conversation.offer
+        if offer.auth:
+            offer = self._conversation.offer = replace(offer, auth=possible(self._terms.auth, self._caller()))
+        self._conversation.reply(offer.answer(event.name, event.is_extended))
 
     def _sender(self, event: SenderGiven) -> None:
         if self._screening:
@@ -207,6 +241,10 @@ class Session:
         must_log_in = self._terms.is_submission and not (self._login or self._welcome.may_relay)
         free = self._door.room.free_bytes()
         verdict = decide_sender(SenderFacts(must_log_in, event.size, self._door.largest_message, free))
+        if self._door.most_messages and self.messages >= self._door.most_messages:
+            verdict = Refuse(TOO_MANY_MESSAGES, "receive.limits.messages is reached", Manner.CLOSE)
+        elif self._door.throttle is not None and isinstance(verdict, Accept):
+            verdict = self._door.throttle.message(self._sending(event)) or verdict
         if isinstance(verdict, Refuse):
             self._refuse(observed.SENDER_REFUSED, verdict, sender=str(event.sender or "<>"))
             return
@@ -232,7 +270,7 @@ class Session:
         acceptance, directory = self._acceptance, self._door.directory
         assert acceptance is not None
         address = event.recipient
-        if not address.domain:
+        if not address.domain or self._is_at_our_ip(address):
             address = Address(address.local, self._home())
         refusal = self._screening.ask_recipient(address) if self._screening else None
         if refusal is not None:
@@ -252,14 +290,50 @@ class Session:
         may_relay = self._welcome.may_relay or bool(self._login)
         facts = RecipientFacts(is_local, exists, may_relay, len(acceptance.recipients), self._door.most_recipients)
         verdict: Verdict | None = decide_recipient(facts)
+        if self._door.throttle is not None and isinstance(verdict, Accept):
+            verdict = self._door.throttle.recipient(self._sending(acceptance.sender)) or verdict
         if isinstance(verdict, Accept) and found is not None and self._door.reception is not None:
             is_inside = bool(self._login or self._welcome.site)
             verdict = self._door.reception.objection(found, acceptance.sender.sender, is_inside)
         if isinstance(verdict, Refuse):
             self._refuse(observed.RECIPIENT_REFUSED, verdict, recipient=str(address))
+            self._note_refused(is_local, exists, may_relay)
             return
         acceptance.add(event, address)
         self._conversation.reply(replies.RECIPIENT_OK)
+
+    def _is_at_our_ip(self, address: Address) -> bool:
+        """user@[192.0.2.1] is one of ours when that is where the client found us (RFC 5321 §4.1.3)."""
+        if not address.is_literal or self._door.directory.is_local(address):
+            return False
+        return is_own_literal(address.domain, self._wire.own_address())
+
+    # ---- how it behaves -------------------------------------------------------------------------------------------
+
+    @property
+    def _is_ours(self) -> bool:
+        return self._welcome.exempt or bool(self._welcome.site)
+
+    def _sending(self, given: SenderGiven) -> Sending:
+        if self._welcome.exempt:
+            return Sending("", "", "")
+        client = "" if self._is_ours else client_key(self._address)
+        return Sending(client, self._login, str(given.sender or "").lower())
+
+    def _note_refused(self, is_local: bool, exists: bool, may_relay: bool) -> None:
+        """A recipient that few honest clients have; after too many of them the session ends."""
+        if exists or (may_relay and not is_local):
+            return
+        last_word = self._offend(Offence.UNKNOWN_RECIPIENT if is_local else Offence.RELAY_ATTEMPT)
+        if last_word is not None:
+            self._conversation.hang_up(last_word)
+
+    def _offend(self, offence: Offence) -> Reply | None:
+        if self._welcome.exempt:
+            return None
+        if self._conduct is None:
+            self._conduct = Conduct(self._door, self._address, self._is_ours)
+        return self._conduct.note(offence)
 
     def _refuse(self, name: observed.Event, refusal: Refuse, **fields: str) -> None:
         if refusal.manner is Manner.SILENCE:
@@ -308,38 +382,52 @@ class Session:
 
     def _authenticate(self, event: AuthAsked | AuthAnswered) -> None:
         if isinstance(event, AuthAsked):
-            self._exchange = LoginExchange(event.mechanism)
-            answer = self._exchange.begin(event.initial)
+            offered = self._conversation.offer.auth
+            is_plus_offered = Mechanism.SCRAM_PLUS in offered
+            self._exchange = open_exchange(event.mechanism, self._door.authenticator, self._caller(), is_plus_offered)
+            self._way = event.mechanism
+            turn = self._exchange.begin(event.initial)
         else:
             assert self._exchange is not None
-            answer = self._exchange.go_on(event.response)
-        if isinstance(answer, Reply):
-            self._conversation.reply(answer)
+            turn = self._exchange.go_on(event.response)
+        if isinstance(turn, Reply):
+            self._conversation.reply(turn)
         else:
-            self._checking = asyncio.ensure_future(self._check(answer))
+            self._checking = asyncio.ensure_future(self._check(turn))
 
-    async def _check(self, claim: Credentials) -> None:
-        """Ask whether the claim is true. A refusal takes its time, so that guessing is slow."""
+    def _caller(self) -> Caller:
+        wire = self._wire
+        return Caller(self._address, self._welcome.exempt, wire.channel_binding(), wire.client_certificate())
+
+    async def _check(self, question: Question) -> None:
+        """Ask whether a login is right. A refusal takes its time, so that guessing is slow."""
+        begun = asyncio.get_running_loop().time()
         try:
-            answer = await self._door.authenticator.verify(
-                claim.authcid, claim.password, self._address, self._welcome.exempt
-            )
+            answer = await question
         except Exception as error:
-            log.event(observed.FAULT, where="login", reason=repr(error))
+            #  Its text may quote what was typed.
+            log.event(observed.FAULT, where="login", reason=type(error).__name__)
             self._answer_login(LOGINS_DOWN)
             return
         match answer:
+            case Reply():
+                self._answer_login(answer)
             case Verified():
                 self._login = answer.account.key
                 self._identity = answer.account.address
                 self._conversation.home = self._home()
-                log.event(observed.LOGIN_ACCEPTED, client=self._address, login=self._login)
+                log.event(observed.LOGIN_ACCEPTED, client=self._address, login=self._login, mechanism=self._way)
                 self._answer_login(replies.AUTHENTICATED)
             case Rejected():
-                await asyncio.sleep(answer.delay)
-                self._answer_login(TOO_MANY_FAILURES if answer.is_blocked else REJECTED)
+                await wait_out(answer, begun)
+                is_last = self._offend(Offence.FAILED_LOGIN) is not None
+                last_word = TOO_MANY_FAILURES if answer.is_blocked else TOO_MANY_FAILED_LOGINS
+                self._answer_login(last_word if answer.is_blocked or is_last else REJECTED)
             case Overloaded():
                 self._answer_login(BUSY)
+            case Unavailable():
+                log.event(observed.LOGINS_DOWN, client=self._address, reason=answer.reason)
+                self._answer_login(LOGINS_DOWN)
             case _:
                 assert_never(answer)
 
@@ -426,6 +514,7 @@ class Session:
         self._depositing = False
         if error is None:
             self.messages += 1
+            self._door.porter.remember(self._address)
             reply = _taken(acceptance)
         else:
             reply = storage_reply(error)

@@ -110,6 +110,11 @@ SPOOL_FULL = Event("spool-full", "too little free space; mail is refused for now
 SPOOL_BACK = Event("spool-back", "there is room again, or the spool can be written again", Priority.NOTICE)
 ENTRY_MOVED = Event("entry-moved", "an entry went to another lane")
 
+PICKUP_REFUSED = Event(
+    "pickup-refused", "a file in the pickup folder can never be mail and was put aside", Priority.WARNING
+)
+PICKUP_OFF = Event("pickup-off", "the pickup folder cannot be used; says what to do", Priority.WARNING)
+
 # Delivery, in every daemon that drains a lane.
 ATTEMPT_STARTED = Event("attempt-started", "an entry was claimed and is being delivered", Priority.DEBUG)
 RECIPIENT_DELIVERED = Event("recipient-delivered", "the next hop has taken responsibility for a recipient")

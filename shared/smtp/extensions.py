@@ -11,8 +11,8 @@ from shared.mail.reply import Reply
 class Offer:
     """What a listener offers at this moment of a session. `size` in octets; `auth` names mechanisms.
 
-    `recipients` of a message and `messages` of a session are said in LIMITS (RFC 9422) unless they are 0. `requiretls`
-    is for connections that are encrypted (RFC 8689 §2).
+    `recipients` of a message and `messages` of a session are said in LIMITS (RFC 9422) unless they are 0.
+    `requiretls` is for encrypted connections (RFC 8689 §2).
     """
 
     hostname: str

@@ -465,6 +465,11 @@ class ServerConversation:
         if self.errors >= self.limits.errors:
             self._hang_up(replies.TOO_MANY_ERRORS)
 
+    def hang_up(self, reply: Reply) -> None:
+        """The last word, when no reply is owed; HungUp comes next."""
+        if self._mode is not _Mode.CLOSED:
+            self._hang_up(reply)
+
     def _hang_up(self, reply: Reply) -> _Step:
         self._output.append(reply.render())
         self._mode = _Mode.CLOSED

@@ -53,6 +53,8 @@ def opened(tmp_path: Path) -> Path:
     for name in ("isp", "introspection"):
         (tmp_path / "secrets" / name).write_text("sesame\n")
         (tmp_path / "secrets" / name).chmod(0o600)
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "tls/cert.pem").write_text("a certificate\n")
     (tmp_path / "mercury.yaml").write_text(text)
     return tmp_path / "mercury.yaml"
 

@@ -10,8 +10,10 @@ from mercury_s.auth.authenticate import Answer, Rejected, Verified
 from mercury_s.door import Door, ListenerTerms
 from mercury_s.local.directory import Directory
 from mercury_s.policy.client import Welcome
+from mercury_s.porter import NoBlacklist, Porter
 from mercury_s.session import Session
 from shared.config.account import Account
+from shared.config.limits import BlacklistSettings
 from shared.mail.address import parse_address
 from shared.mail.envelope import Envelope
 from shared.routing.next_hop import NextHop
@@ -111,6 +113,9 @@ class MemoryWire:
     def tls_words(self) -> str:
         return "TLSv1.3 with TEST" if self.is_encrypted else ""
 
+    def own_address(self) -> str:
+        return "192.0.2.25"
+
 
 class OnlyAlice:
     """One account can log in; a refusal costs no time here."""
@@ -119,6 +124,10 @@ class OnlyAlice:
         if (login, password) == (f"alice@{DOMAIN}", "secret"):
             return Verified(Account(parse_address(login)))
         return Rejected(0.0)
+
+
+def make_porter(settings: BlacklistSettings | None = None) -> Porter:
+    return Porter(settings or BlacklistSettings(), NoBlacklist(), lambda: 0.0, lambda: 1_800_000_000.0)
 
 
 def make_door(**changes: Any) -> Door:
@@ -137,8 +146,8 @@ def make_door(**changes: Any) -> Door:
         most_recipients=100,
         most_sessions=1000,
         most_sessions_of_client=50,
-        idle_seconds=300.0,
         clock=lambda: 1_800_000_000.0,
+        porter=make_porter(),
     )
     return replace(door, **changes)
 
