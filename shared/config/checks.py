@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator
 
 from shared.config.filters import check_filters
+from shared.config.hop_checks import check_hop
 from shared.config.listeners import Listener, ListenerKind, ListenerTls
 from shared.config.local import Certificates
+from shared.config.local_checks import check_local
 from shared.config.login_checks import check_logins
 from shared.config.model import Config
 from shared.config.problem import Problem, shown
 from shared.config.scalars import did_you_mean
-from shared.config.secret import fault_of_secret
 from shared.config.sites import Hop, RouteSettings
 from shared.config.yaml import Settings
 from shared.routing.next_hop import Tls
@@ -33,12 +34,13 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
     yield from _check_networks(config)
     yield from _check_listeners(config, given)
     yield from _check_certificates(config)
+    yield from check_local(config)
     yield from check_logins(config)
     yield from check_filters(config.receive.filters)
     for route in config.routes:
         yield from _check_route(route)
     for hop in _hops(config):
-        yield from _check_hop(hop)
+        yield from check_hop(hop)
     yield from _check_retry(config)
 
 
@@ -116,6 +118,8 @@ def _check_route(route: RouteSettings) -> Iterator[Problem]:
         return
     if route.via is not None and "tls" in route.via.model_fields_set and route.via.tls is not route.tls:
         yield route.origin.problem("'tls' stands here and below 'via', and they differ", "tls")
+    if route.tls is Tls.PIN:
+        yield route.origin.problem("'pin' stands below 'via' or with a smarthost, beside its 'pins'", "tls")
     if route.deliver is Delivery.RELAY:
         yield route.origin.problem("'tls' of a relay stands with the site's smarthost", "tls")
     if route.deliver is Delivery.HOLD:
@@ -128,21 +132,6 @@ def _hops(config: Config) -> Iterator[Hop]:
     for route in config.routes:
         if route.via is not None:
             yield route.via
-
-
-def _check_hop(hop: Hop) -> Iterator[Problem]:
-    origin = hop.origin
-    if hop.tls is Tls.OFF and hop.login:
-        yield origin.problem("a login over plain text is refused: leave 'tls: off' away, or the login", "tls")
-    if hop.tls is Tls.OFF and hop.implicit:
-        yield origin.problem("'tls: off', but this port speaks TLS from the first byte", "tls")
-    if hop.login and hop.password_file is None:
-        yield origin.problem("'login' needs a 'password_file'", "login")
-    if hop.password_file is not None:
-        if not hop.login:
-            yield origin.problem("'password_file' needs a 'login'", "password_file")
-        if fault := fault_of_secret(hop.password_file):
-            yield origin.problem(fault, "password_file")
 
 
 def _check_retry(config: Config) -> Iterator[Problem]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from shared.config.model import Config
-from shared.config.sites import Hop, RouteSettings, SiteSettings
-from shared.routing.next_hop import NextHop, Tls
+from shared.config.scalars import is_ip
+from shared.config.sites import SUBMISSION_PORT, Hop, RouteSettings, SiteSettings, Smarthost
+from shared.routing.next_hop import NO_MORE_TRUST, NextHop, Tls, Trust
 from shared.routing.site import Site
 from shared.routing.table import RouteRule, RoutingTable
 
@@ -19,20 +20,38 @@ def routing_table(config: Config) -> RoutingTable:
     )
 
 
-def next_hop(hop: Hop, tls: Tls | None = None) -> NextHop:
+def next_hop(hop: Hop, tls: Tls | None = None, priority: int = 0) -> NextHop:
     """The hop as it is dialled; `tls` takes the place of its own demand."""
     return NextHop(
         host=hop.host,
-        port=hop.port,
+        port=hop.port or SUBMISSION_PORT,
         tls=tls or hop.tls,
         implicit_tls=hop.implicit,
         login=hop.login,
         password_file=str(hop.password_file or ""),
+        login_in_clear=hop.in_clear,
+        priority=priority,
+        weight=hop.weight if isinstance(hop, Smarthost) else 1,
+        discover=hop.port is None and not is_ip(hop.host),
+        source=hop.source_address or (),
+        helo=hop.helo or "",
+        trust=_trust(hop),
+        inside_only=(tls or hop.tls) is Tls.OFF and not hop.in_clear,
     )
 
 
+def _trust(hop: Hop) -> Trust:
+    paths = [str(path or "") for path in (hop.authorities, hop.certificate, hop.key)]
+    return Trust(hop.pins, *paths) if hop.pins or any(paths) else NO_MORE_TRUST
+
+
 def _site(name: str, site: SiteSettings) -> Site:
-    return Site(name, site.networks, site.delivery, tuple(next_hop(smarthost) for smarthost in site.smarthosts))
+    """Smarthosts without a priority have that of their place, counted from 1."""
+    hops = [
+        next_hop(smarthost, priority=smarthost.priority or place)
+        for place, smarthost in enumerate(site.smarthosts, start=1)
+    ]
+    return Site(name, site.networks, site.delivery, tuple(sorted(hops, key=lambda hop: hop.priority)))
 
 
 def _rule(route: RouteSettings) -> RouteRule:

@@ -6,6 +6,7 @@ below them are what the models use.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import re
@@ -154,6 +155,17 @@ def is_ip(text: str) -> bool:
     return "%" not in text
 
 
+def parse_pin(value: object) -> str:
+    """The SHA-256 of a public key in base64, with or without `sha256/` before it."""
+    text = parse_text(value).removeprefix("sha256/").removeprefix("sha256:")
+    try:
+        if len(base64.b64decode(text, validate=True)) == 32:
+            return text
+    except ValueError:
+        pass
+    raise ValueError(f"{shown(text)} is no pin: write the SHA-256 of the public key in base64, 44 characters")
+
+
 def parse_port(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535:
         return value
@@ -218,6 +230,7 @@ IpAddress = Annotated[str, BeforeValidator(parse_ip)]
 Server = Annotated[str, BeforeValidator(parse_server)]
 Pattern = Annotated[str, BeforeValidator(parse_route_pattern)]
 File = Annotated[Path, BeforeValidator(parse_path)]
+Pin = Annotated[str, BeforeValidator(parse_pin)]
 Port = Annotated[int, BeforeValidator(parse_port)]
 Count = Annotated[int, BeforeValidator(parse_count)]
 Factor = Annotated[float, BeforeValidator(parse_factor)]

@@ -6,7 +6,21 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, model_validator
 
-from shared.config.scalars import File, Flag, Host, Network, Pattern, Port, Several, Text, parse_word
+from shared.config.scalars import (
+    Count,
+    File,
+    Flag,
+    Host,
+    Hostname,
+    IpAddress,
+    Network,
+    Pattern,
+    Pin,
+    Port,
+    Several,
+    Text,
+    parse_word,
+)
 from shared.config.setting import Setting
 from shared.routing.next_hop import Tls
 from shared.routing.site import Delivery
@@ -24,17 +38,28 @@ DeliveryWord = Annotated[
     ),
 ]
 IMPLICIT_TLS_PORT = 465  # RFC 8314
+SUBMISSION_PORT = 587  # RFC 6409
 
 
 class Hop(Setting):
-    """A server that takes mail from us. `implicit`: TLS from the first byte; left out, true on port 465."""
+    """A server that takes mail from us. `implicit`: TLS from the first byte; left out, true on port 465.
+
+    `in_clear` says `tls: off` for the second time. `authorities`, `certificate` and `key` are PEM files.
+    """
 
     host: Host
-    port: Port
+    port: Port | None
     tls: TlsDemand
     implicit: Flag = False
+    in_clear: Flag = False
+    pins: tuple[Pin, ...] = ()
+    authorities: File | None = None
+    certificate: File | None = None
+    key: File | None = None
     login: Text = ""
     password_file: File | None = None
+    source_address: Several[IpAddress] | None = None
+    helo: Hostname | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -45,16 +70,21 @@ class Hop(Setting):
 
 
 class Smarthost(Hop):
-    """A hop of a site: submission with a verified certificate unless said otherwise."""
+    """A hop of a site: submission with a verified certificate unless said otherwise.
 
-    port: Port = 587
+    `port` left out: as the DNS says, otherwise 587. `priority` left out: by the place in the list.
+    """
+
+    port: Port | None = None
     tls: TlsDemand = Tls.VERIFY
+    priority: Count | None = None
+    weight: Count = 1
 
 
 class Via(Hop):
     """A hop of a route, most often a server inside: port 25, TLS where it is offered."""
 
-    port: Port = 25
+    port: Port | None = 25
     tls: TlsDemand = Tls.OPPORTUNISTIC
 
 

@@ -9,12 +9,32 @@ from enum import StrEnum
 class Tls(StrEnum):
     """What is demanded of the connection.
 
-    VERIFY: chain and name. OPPORTUNISTIC: TLS where offered, unverified. OFF: plain text.
+    VERIFY: chain and name. PIN: one of the keys we know, whatever the chain says. OPPORTUNISTIC: TLS where offered,
+    unverified. OFF: plain text.
     """
 
     VERIFY = "verify"
+    PIN = "pin"
     OPPORTUNISTIC = "opportunistic"
     OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom we believe beyond the authorities of the system, and as whom we show ourselves.
+
+    `pins` are the SHA-256 of public keys (SubjectPublicKeyInfo) in base64; the server must hold one of them, beside
+    what `verify` demands. `authorities`, `certificate` and `key` are paths of PEM files; what is signed by
+    `authorities` is believed and nothing else.
+    """
+
+    pins: tuple[str, ...] = ()
+    authorities: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
+NO_MORE_TRUST = Trust()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +45,12 @@ class NextHop:
     the IP addresses to connect to (MercuryE has looked them up); otherwise `host` is resolved at connection.
     `implicit_tls` means TLS from the first byte (port 465). `password_file` is a path, read when the login is used.
     `login_in_clear` is the second word that `tls: off` needs before a password goes over the wire unencrypted.
+    `inside_only`: to private addresses and no others.
     `lmtp`: it is a mailbox server and speaks LMTP (RFC 2033). `socket_path`: a unix socket, in place of TCP.
+    Of the hops of a leg, the lowest `priority` is tried first; those that share one share the mail by `weight`.
+    `discover`: ask the DNS which host and port serve the domain `host` (RFC 6186, 8314); `port` if it does not know.
+    `certified_name`, when given, is verified in place of `host`. `source` has an address of ours for each family, and
+    `helo` is the name that we give there.
     """
 
     host: str
@@ -38,6 +63,14 @@ class NextHop:
     login_in_clear: bool = False
     lmtp: bool = False
     socket_path: str = ""
+    priority: int = 0
+    weight: int = 1
+    discover: bool = False
+    certified_name: str = ""
+    source: tuple[str, ...] = ()
+    helo: str = ""
+    trust: Trust = NO_MORE_TRUST
+    inside_only: bool = False
 
     def __str__(self) -> str:
         if self.socket_path:

@@ -2,23 +2,32 @@
 
 `verified` checks chain and name (service-identity: SAN only, no common name); `unverified` encrypts against whoever
 only listens. TLS 1.2 is the least in both. A session is resumed with the same server under the same demand and never
-under another one, so that a session made without verification cannot pass for a verified one.
+under another one, so that a session made without verification cannot pass for a verified one. Beside that a server
+may be held to the keys it is known to have (pins), to authorities of its own, and be shown a certificate of ours; the
+files are read again when they have changed.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import ipaddress
+import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
+from twisted.internet.error import VerifyError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import (
     Certificate,
     CertificateOptions,
+    KeyPair,
+    PrivateCertificate,
     TLSVersion,
     optionsForClientTLS,
     platformTrust,
@@ -28,6 +37,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from shared.mail.address import AddressError, to_ascii
+from shared.routing.next_hop import NO_MORE_TRUST, Trust
 
 MOST_REMEMBERED = 1000  #  servers; MercuryE meets many
 _OPTIONS: dict[str, Any] = {
@@ -36,19 +46,23 @@ _OPTIONS: dict[str, Any] = {
     "enableSessionTickets": True,
 }
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
+_Key = tuple[str, int, bool, Trust, tuple[int, ...]]
 
 
-class TrustUnusable(Exception):
-    """The file of trusted certificates cannot be used; one line says why."""
+class TrustUnusable(ValueError):
+    """A file of certificates or keys cannot be used; one line says why."""
 
 
 @implementer(IOpenSSLClientConnectionCreator)
 class RememberedServer:
     """Makes the TLS connections to one server and keeps the session of the last good one."""
 
-    def __init__(self, creator: IOpenSSLClientConnectionCreator, verified_name: str = "") -> None:
+    def __init__(
+        self, creator: IOpenSSLClientConnectionCreator, verified_name: str = "", pins: tuple[str, ...] = ()
+    ) -> None:
         self._creator = creator
         self._verified_name = verified_name
+        self._pins = pins
         self._session: SSL.Session | None = None
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
@@ -64,15 +78,15 @@ class RememberedServer:
         callback, and a certificate whose names cannot be read is one that names nobody.
         """
         name = self._verified_name
-        if not name:
-            return ""
         try:
-            if _is_address(name):
+            if name and _is_address(name):
                 verify_ip_address(connection, name)
-            else:
+            elif name:
                 verify_hostname(connection, name)
         except (VerificationError, CertificateError) as error:
             return f"the certificate does not name {name} ({type(error).__name__})"
+        if self._pins and (shown := pin_of(connection)) not in self._pins:
+            return f"its key is none of those it is known by; its pin is {shown or 'none'}"
         return ""
 
     def remember(self, connection: SSL.Connection) -> None:
@@ -105,41 +119,104 @@ class ClientTls:
         self._trust: Any = platformTrust() if trust_file is None else _read_trust(trust_file)  # type: ignore[no-untyped-call]
         options = CertificateOptions(verify=False, **_OPTIONS)
         self._unverified_context: SSL.Context = options.getContext()
-        self._servers: OrderedDict[tuple[str, int, bool], RememberedServer] = OrderedDict()
+        self._servers: OrderedDict[_Key, RememberedServer] = OrderedDict()
 
-    def verified(self, host: str, port: int) -> RememberedServer:
-        """For `host` (a name or an IP address), which the certificate must name. Raises ValueError for another."""
-        return self._server(host, port, True)
+    def verified(self, host: str, port: int, trust: Trust = NO_MORE_TRUST) -> RememberedServer:
+        """For `host` (a name or an IP address), which the certificate must name. Raises ValueError for another name,
+        and TrustUnusable, which is one."""
+        return self._server(host, port, True, trust)
 
-    def unverified(self, host: str, port: int) -> RememberedServer:
-        return self._server(host, port, False)
+    def unverified(self, host: str, port: int, trust: Trust = NO_MORE_TRUST) -> RememberedServer:
+        """Pins count, the rest of the certificate does not. Raises TrustUnusable."""
+        return self._server(host, port, False, trust)
 
-    def _server(self, host: str, port: int, is_verified: bool) -> RememberedServer:
-        key = (host.lower(), port, is_verified)
+    def _server(self, host: str, port: int, is_verified: bool, trust: Trust) -> RememberedServer:
+        #  With its files as they are now: changed ones make another server, which remembers no session.
+        key = (host.lower(), port, is_verified, trust, _marks(trust))
         server = self._servers.get(key)
         if server is None:
-            server = self._servers[key] = self._remembered(host, is_verified)
+            server = self._servers[key] = self._remembered(host, is_verified, trust)
             if len(self._servers) > MOST_REMEMBERED:
                 self._servers.popitem(last=False)
         else:
             self._servers.move_to_end(key)
         return server
 
-    def _remembered(self, host: str, is_verified: bool) -> RememberedServer:
+    def _remembered(self, host: str, is_verified: bool, trust: Trust) -> RememberedServer:
+        own = _read_own(trust) if trust.certificate else None
         if not is_verified:
-            return RememberedServer(_Unverified(self._unverified_context, host))
-        creator = optionsForClientTLS(host, trustRoot=self._trust, extraCertificateOptions=dict(_OPTIONS))
-        return RememberedServer(creator, host if _is_address(host) else _ascii(host).decode() or host)
+            context = self._unverified_context
+            if own is not None:
+                context = CertificateOptions(verify=False, **_OPTIONS, **_shown(own)).getContext()
+            return RememberedServer(_Unverified(context, host), "", trust.pins)
+        roots = _read_trust(Path(trust.authorities)) if trust.authorities else self._trust
+        options = _OPTIONS if own is None else {**_OPTIONS, **_shown(own)}
+        creator = optionsForClientTLS(host, trustRoot=roots, extraCertificateOptions=dict(options))
+        return RememberedServer(creator, host if _is_address(host) else _ascii(host).decode() or host, trust.pins)
+
+
+def pin_of(connection: SSL.Connection) -> str:
+    """The server's key: SHA-256 of its SubjectPublicKeyInfo in base64, as RFC 7469 §2.4 has it; empty without one."""
+    certificate = connection.get_peer_certificate()
+    if certificate is None:
+        return ""
+    try:
+        key = certificate.to_cryptography().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except Exception:
+        return ""  #  a key of a kind that cannot be read is none that we know
+    return base64.b64encode(hashlib.sha256(key).digest()).decode()
+
+
+def _marks(trust: Trust) -> tuple[int, ...]:
+    """When the files of `trust` were changed. Raises TrustUnusable."""
+    if trust is NO_MORE_TRUST:
+        return ()
+    paths = [path for path in (trust.authorities, trust.certificate, trust.key) if path]
+    try:
+        return tuple(os.stat(path).st_mtime_ns for path in paths)
+    except OSError as error:
+        raise TrustUnusable(f"{error.filename}: cannot be read: {error.strerror}")
+
+
+def _read_own(trust: Trust) -> tuple[PrivateCertificate, list[crypto.X509]]:
+    """Our certificate with its key, and those that signed it. Raises TrustUnusable."""
+    try:
+        first, *others = _read_certificates(Path(trust.certificate))
+        pair = KeyPair.load(Path(trust.key).read_bytes(), crypto.FILETYPE_PEM)
+        own = PrivateCertificate.fromCertificateAndKeyPair(first, pair)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise TrustUnusable(f"{error.filename}: cannot be read: {error.strerror}")
+    except (crypto.Error, VerifyError, ValueError, TypeError):
+        raise TrustUnusable(
+            f"{trust.key or trust.certificate}: is not a key in PEM that belongs to {trust.certificate}"
+        )
+    return own, [other.original for other in others]
+
+
+def _shown(own: tuple[PrivateCertificate, list[crypto.X509]]) -> dict[str, Any]:
+    certificate, others = own
+    return {
+        "privateKey": certificate.privateKey.original,
+        "certificate": certificate.original,
+        "extraCertChain": others,
+    }
+
+
+def _read_certificates(path: Path) -> list[Any]:
+    blocks = path.read_bytes().split(_BEGIN)[1:]
+    certificates = [Certificate.loadPEM(_BEGIN + block) for block in blocks]
+    if not certificates:
+        raise TrustUnusable(f"{path}: holds no PEM certificate")
+    return certificates
 
 
 def _read_trust(path: Path) -> Any:
     try:
-        blocks = path.read_bytes().split(_BEGIN)[1:]
-        certificates = [Certificate.loadPEM(_BEGIN + block) for block in blocks]
+        certificates = _read_certificates(path)
+    except TrustUnusable:
+        raise
     except (OSError, crypto.Error, ValueError) as error:
         raise TrustUnusable(f"{path}: cannot be read as PEM certificates: {error}")
-    if not certificates:
-        raise TrustUnusable(f"{path}: holds no PEM certificate")
     return trustRootFromCertificates(certificates)  # type: ignore[no-untyped-call]
 
 

@@ -72,7 +72,7 @@ class SmtpCarrier:
         remaining: Sequence[Recipient] = leg.recipients
         troubles: list[Unreached] = [_STOPPING] if self._is_closing else []
         for hop in leg.hops if not self._is_closing else ():
-            if envelope.requiretls and hop.tls is not Tls.VERIFY:
+            if envelope.requiretls and hop.tls not in (Tls.VERIFY, Tls.PIN):
                 hop = replace(hop, tls=Tls.VERIFY)  #  RFC 8689 §4.2.1
             remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes)
             if trouble is not None:

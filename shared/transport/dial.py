@@ -25,7 +25,7 @@ from shared.smtp.client import Conversation
 from shared.smtp.client_events import Ended, Opening, StartTls
 from shared.smtp.client_login import Login
 from shared.smtp.judge import End
-from shared.tls.client import ClientTls, RememberedServer
+from shared.tls.client import ClientTls, RememberedServer, TrustUnusable
 from shared.transport.back_off import BackOff
 from shared.transport.connection import SmtpConnection
 from shared.transport.reason import explain
@@ -69,7 +69,7 @@ class Dialer:
         self._read_secret = read_secret
         self._make_nonce = make_nonce
         self._connect_timeout = connect_timeout
-        self._sources = {ip_address(source).version: source for source in source_addresses}
+        self._sources = _by_family(source_addresses)
         self._dead_addresses: BackOff[tuple[str, int], Unreached] = BackOff(reactor.seconds)
 
     async def dial(self, hop: NextHop) -> SmtpConnection | Unreached:
@@ -97,6 +97,9 @@ class Dialer:
         return result
 
     async def _try_address(self, hop: NextHop, address: str, login: Login | None) -> SmtpConnection | Unreached:
+        if hop.inside_only and not hop.socket_path and not ip_address(address).is_private:
+            why = f"{address} is no private address, and 'tls: off' is meant for those"
+            return Unreached(Ended(End.NO_TLS, None, why), str(hop))
         wish = _WISHES[hop.tls]
         result = await self._open(hop, address, self._opening(hop, wish, login))
         if (
@@ -123,6 +126,8 @@ class Dialer:
         wants_tls = hop.implicit_tls or opening.starttls is not StartTls.NEVER
         try:
             tls = self._creator(hop) if wants_tls else None
+        except TrustUnusable as error:
+            return Unreached(Ended(End.TLS, None, printable(str(error))), host)
         except ValueError as error:
             return Unreached(Ended(End.TLS, None, printable(f"no certificate can name it: {error}")), host)
         protocol = SmtpConnection(self._reactor, conversation, tls, hop.implicit_tls, host, opened)
@@ -137,17 +142,18 @@ class Dialer:
     def _connect(self, hop: NextHop, address: str, factory: ClientFactory) -> Any:
         if hop.socket_path:
             return self._reactor.connectUNIX(hop.socket_path, factory, self._connect_timeout)
-        source = self._sources.get(ip_address(address.partition("%")[0]).version)
+        version = ip_address(address.partition("%")[0]).version
+        source = _by_family(hop.source).get(version) if hop.source else self._sources.get(version)
         return self._reactor.connectTCP(
             address, hop.port, factory, self._connect_timeout, (source, 0) if source else None
         )
 
     def _creator(self, hop: NextHop) -> RememberedServer:
         make = self._tls.verified if hop.tls is Tls.VERIFY else self._tls.unverified
-        return make(hop.host, hop.port)
+        return make(hop.certified_name or hop.host, hop.port, hop.trust)
 
     def _opening(self, hop: NextHop, wish: StartTls, login: Login | None) -> Opening:
-        return Opening(self._helo, wish, hop.implicit_tls, login, hop.login_in_clear, hop.lmtp)
+        return Opening(hop.helo or self._helo, wish, hop.implicit_tls, login, hop.login_in_clear, hop.lmtp)
 
     def _login(self, hop: NextHop) -> Login | None:
         if not hop.login:
@@ -173,7 +179,17 @@ class Dialer:
         return Unreached(Ended(End.UNREACHABLE, None, why), str(hop))
 
 
-_WISHES = {Tls.VERIFY: StartTls.REQUIRED, Tls.OPPORTUNISTIC: StartTls.IF_OFFERED, Tls.OFF: StartTls.NEVER}
+def _by_family(addresses: tuple[str, ...]) -> dict[int, str]:
+    """One address for IPv4, one for IPv6."""
+    return {ip_address(address).version: address for address in addresses}
+
+
+_WISHES = {
+    Tls.VERIFY: StartTls.REQUIRED,
+    Tls.PIN: StartTls.REQUIRED,
+    Tls.OPPORTUNISTIC: StartTls.IF_OFFERED,
+    Tls.OFF: StartTls.NEVER,
+}
 
 
 class _OneConnection(ClientFactory):

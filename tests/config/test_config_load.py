@@ -100,7 +100,7 @@ def test_a_whole_site(folder: Path) -> None:
     first, second = config.sites["hq"].smarthosts
     assert (first.host, first.port, first.implicit, first.tls) == ("smtp.isp.example", 465, True, Tls.VERIFY)
     assert (first.login, first.password_file) == ("office", folder / "secrets/isp")
-    assert (second.host, second.port, second.implicit, second.tls) == ("smtp2.isp.example", 587, False, Tls.VERIFY)
+    assert (second.host, second.port, second.implicit, second.tls) == ("smtp2.isp.example", None, False, Tls.VERIFY)
     assert config.sites["branch"].delivery is Delivery.DIRECT
     assert config.routes[0].to == ("partner.example",)
     assert (config.retry.first, config.retry.factor, config.retry.lifetime) == (300.0, 2.0, 432000.0)

@@ -9,7 +9,7 @@ from shared.config.routing import routing_table
 from shared.mail.address import parse_address
 from shared.routing.decide import decide_route
 from shared.routing.lane import Lane
-from shared.routing.next_hop import NextHop, Tls
+from shared.routing.next_hop import NextHop, Tls, Trust
 from shared.routing.site import Delivery
 from shared.routing.table import RoutingTable
 
@@ -41,11 +41,56 @@ def test_sites_become_sites() -> None:
     table = table_of(FILE)
     assert (table.hostname, table.here, table.local_domains) == ("mail.hq.example", "hq", {"hq.example"})
     assert table.sites["hq"].smarthosts == (
-        NextHop("a.example", 465, Tls.VERIFY, True, "me", "/run/credentials/c/isp"),
-        NextHop("b.example", 587, Tls.VERIFY),
-        NextHop("::1", 25, Tls.OPPORTUNISTIC),
+        NextHop("a.example", 465, Tls.VERIFY, True, "me", "/run/credentials/c/isp", priority=1),
+        NextHop("b.example", 587, Tls.VERIFY, priority=2, discover=True),
+        NextHop("::1", 25, Tls.OPPORTUNISTIC, priority=3),
     )
     assert (table.sites["branch"].delivery, table.sites["branch"].smarthosts) == (Delivery.DIRECT, ())
+
+
+def test_a_smarthost_says_its_place_and_its_share() -> None:
+    text = """
+sites:
+  hq:
+    delivery: relay
+    smarthosts:
+      - {host: a.example, port: 587}
+      - {host: b.example, port: 587, priority: 1, weight: 3}
+      - {host: c.example, port: 587}
+      - {host: d.example, port: 587, priority: 1}
+"""
+    hops = table_of(text).sites["hq"].smarthosts
+    assert [(hop.host, hop.priority, hop.weight) for hop in hops] == [
+        ("a.example", 1, 1), ("b.example", 1, 3), ("d.example", 1, 1), ("c.example", 3, 1),
+    ]  # fmt: skip
+
+
+def test_what_a_hop_says_of_itself_is_what_is_dialled(tmp_path: Path) -> None:
+    for name in ("ca.pem", "own.pem", "own.key"):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(0o600)
+    pin = "A" * 43 + "="
+    text = f"""
+sites:
+  hq:
+    delivery: relay
+    smarthosts:
+      - host: a.example
+        authorities: {tmp_path}/ca.pem
+        certificate: {tmp_path}/own.pem
+        key: {tmp_path}/own.key
+        pins: [sha256/{pin}]
+        source_address: [192.0.2.5, "2001:db8::5"]
+        helo: out.hq.example
+      - {{host: 10.0.0.1, tls: off, port: 25}}
+      - {{host: 192.0.3.1, tls: off, in_clear: true, port: 25}}
+"""
+    first, inside, anywhere = table_of(text).sites["hq"].smarthosts
+    assert first.trust == Trust((pin,), f"{tmp_path}/ca.pem", f"{tmp_path}/own.pem", f"{tmp_path}/own.key")
+    assert (first.source, first.helo) == (("192.0.2.5", "2001:db8::5"), "out.hq.example")
+    assert (inside.inside_only, inside.login_in_clear) == (True, False)
+    assert (anywhere.inside_only, anywhere.login_in_clear) == (False, True)
+    assert not first.inside_only
 
 
 def test_routes_become_rules_that_know_their_line() -> None:

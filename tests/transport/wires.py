@@ -17,7 +17,7 @@ from shared.mail.content import BytesContent, Content
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.outcome import Outcome
 from shared.routing.leg import Leg
-from shared.routing.next_hop import NextHop, Tls
+from shared.routing.next_hop import NO_MORE_TRUST, NextHop, Tls, Trust
 from shared.tls.client import ClientTls, RememberedServer
 from shared.transport.carrier import SmtpCarrier
 from shared.transport.connection import SmtpConnection
@@ -85,8 +85,8 @@ class Wire(StringTransport):
 class TrustingTls(ClientTls):
     """Handshakes are the test's word here; real ones are in tests/tls."""
 
-    def verified(self, host: str, port: int) -> RememberedServer:
-        return self.unverified(host, port)
+    def verified(self, host: str, port: int, trust: Trust = NO_MORE_TRUST) -> RememberedServer:
+        return self.unverified(host, port, trust)
 
 
 class Peer:
