@@ -151,6 +151,7 @@ class BlacklistFile:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(self._path, flags, 0o640)
             try:
+                self._give_to_owner(descriptor)
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if _is_at(self._path, descriptor):
                     yield descriptor
@@ -166,12 +167,20 @@ class BlacklistFile:
             lines = [json.dumps(_render(entry), separators=(",", ":")) + "\n" for entry in self._list]
             with open(part, "w", encoding="utf-8") as file:
                 os.fchmod(file.fileno(), os.fstat(descriptor).st_mode & 0o777)
+                self._give_to_owner(file.fileno())
                 file.writelines(lines)
                 file.flush()
                 os.fsync(file.fileno())
                 self._read = (os.fstat(file.fileno()).st_ino, file.tell())
             os.rename(part, self._path)
             self._lines = len(lines)
+
+    def _give_to_owner(self, descriptor: int) -> None:
+        """What root makes here must stay writable for the account that the folder belongs to."""
+        if os.geteuid() == 0:
+            folder = os.stat(self._path.parent)
+            if os.fstat(descriptor).st_uid != folder.st_uid:
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
 
     def _complain(self, error: OSError) -> None:
         if self._on_trouble is None:
