@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from concurrent.futures import Executor
 
-from mercury_s.auth.authenticate import Authenticator, Failure
+from mercury_s.auth.authenticate import Failure
+from mercury_s.auth.choice import make_authenticator
 from mercury_s.auth.failures import Failures
 from mercury_s.local.aliases import AliasesError
 from mercury_s.local.aliases_file import AliasesFile
@@ -52,12 +53,7 @@ class People:
         self.quotas = None if local.lmtp else Quotas(local.quota.default, local.quota.over, time.time)
         asked = self.quotas if local.quota.at_rcpt else None
         self.reception = Reception(self.folders, asked) if asked or lists else None
-        self.authenticator = Authenticator(self.accounts.lookup, domains[0], failures, executor, _failed)
-
-    @property
-    def can_log_in(self) -> bool:
-        """Whether any account has a password: without one AUTH is not offered."""
-        return any(account.password and not account.disabled for account in self.accounts.accounts.values())
+        self.authenticator = make_authenticator(config, self.accounts, domains[0], executor, failures, _failed)
 
     def say_dead_ends(self) -> None:
         for line in self.directory.dead_ends():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mercury_s.accounts import People
 from mercury_s.door import Door, ListenerTerms, Room
-from mercury_s.login import OFFERED
 from mercury_s.policy.filters import Filters
 from mercury_s.policy.identity import Binding, IdentityRules
 from mercury_s.policy.patience import Patience
@@ -15,6 +15,7 @@ from mercury_s.porter import Porter
 from mercury_s.throttle import Throttle
 from shared.config.limits import Limits as SessionLimits
 from shared.config.listeners import Listener, ListenerKind, ListenerTls
+from shared.config.logins import Mechanism
 from shared.config.model import Config
 from shared.config.submission import SubmissionSettings
 from shared.routing.table import RoutingTable
@@ -90,12 +91,22 @@ def _identity_rules(settings: SubmissionSettings) -> IdentityRules:
     return IdentityRules(Binding(settings.sender), Binding(settings.header_from), granted)
 
 
-def listener_terms(listener: Listener, has_certificate: bool, can_log_in: bool) -> ListenerTerms:
+def listener_terms(listener: Listener, has_certificate: bool, mechanisms: Sequence[Mechanism]) -> ListenerTerms:
+    """`mechanisms`: the ways to log in that can be checked at all."""
     return ListenerTerms(
         is_submission=listener.kind is ListenerKind.SUBMISSION,
         networks=listener.networks,
         relay=listener.relay,
-        auth=OFFERED if listener.auth and can_log_in else (),
+        auth=_ways_to_log_in(listener, mechanisms),
         starttls=has_certificate and listener.tls is ListenerTls.STARTTLS,
         implicit_tls=listener.tls is ListenerTls.IMPLICIT,
+    )
+
+
+def _ways_to_log_in(listener: Listener, mechanisms: Sequence[Mechanism]) -> tuple[str, ...]:
+    chosen = tuple(Mechanism) if listener.auth is True else listener.auth or ()
+    return tuple(
+        str(mechanism)
+        for mechanism in mechanisms
+        if mechanism in chosen and (mechanism is not Mechanism.EXTERNAL or listener.client_ca is not None)
     )

@@ -224,7 +224,7 @@ class ReceivingDaemon:
 
     def _listen(self, listener: Listener, sockets: list[socket.socket]) -> None:
         def terms() -> ListenerTerms:
-            return listener_terms(listener, self._certificates is not None, self._people.can_log_in)
+            return listener_terms(listener, self._certificates is not None, self._people.authenticator.mechanisms)
 
         factory = SmtpListener(lambda: self._door, terms, self._visitors, lambda: self._certificates, self._reactor)
         self._listeners.append(factory)

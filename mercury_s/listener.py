@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mercury_s.auth.client_certificate import ClientCertificate, describe
 from mercury_s.door import Door, ListenerTerms, Visitors
 from mercury_s.policy.client import ClientFacts, Welcome, decide_client
 from mercury_s.policy.crowd import CrowdFacts, decide_room, descriptors_for_sessions, is_crowded
@@ -28,6 +29,8 @@ from shared.routing.decide import site_of_client
 
 #  After our last word a client has this long to close; then the connection is cut.
 _LAST_WORD_SECONDS = 5.0
+#  RFC 9266 §2
+_BINDING_LABEL, _BINDING_SIZE = b"EXPORTER-Channel-Binding", 32
 #  How often strangers are looked at while there are nearly too many sessions.
 _SWEEP_SECONDS = 1.0
 
@@ -169,6 +172,19 @@ class SmtpConnection(Protocol):
             self._since = self._heard = self._listener.clock.seconds()
             self._octets = 0
             self.transport.resumeProducing()
+
+    def channel_binding(self) -> bytes | None:
+        connection = self.transport.getHandle()
+        #  Before TLS 1.3 the exporter is only safe with an extension that we cannot see here (RFC 9266 §4.2).
+        if getattr(connection, "get_protocol_version_name", str)() != "TLSv1.3":
+            return None
+        binding: bytes = connection.export_keying_material(_BINDING_LABEL, _BINDING_SIZE, b"")
+        return binding
+
+    def client_certificate(self) -> ClientCertificate | None:
+        get = getattr(self.transport.getHandle(), "get_peer_certificate", None)
+        certificate = get(as_cryptography=True) if get else None
+        return describe(certificate) if certificate else None
 
     def tls_words(self) -> str:
         connection = self.transport.getHandle()

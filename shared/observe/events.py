@@ -95,6 +95,10 @@ TLS_STARTED = Event("tls-started", "a connection is encrypted from here on", Pri
 TLS_FAILED = Event("tls-failed", "a handshake failed", Priority.NOTICE)
 LOGIN_ACCEPTED = Event("login-accepted", "a client logged in")
 LOGIN_REFUSED = Event("login-refused", "a login was wrong", Priority.NOTICE)
+LOGINS_DOWN = Event("logins-down", "nobody could say whether a login is right; clients come again", Priority.ERROR)
+TLS_FLOOR_LOWERED = Event(
+    "tls-floor-lowered", "a listener speaks a version of TLS that is broken, to these networks", Priority.WARNING
+)
 
 # The spool.
 DEPOSIT_FAILED = Event("deposit-failed", "a message could not be made durable; the client keeps it", Priority.ERROR)

@@ -198,7 +198,10 @@ class ServerConversation:
     # ---- command lines ---------------------------------------------------------------------------------------------
 
     def _next_command(self) -> Event | _Step:
-        line = self._take_line(self.limits.line, replies.LINE_TOO_LONG)
+        longest = self.limits.line
+        if self.offer.auth and self._buffer[:5].upper() == b"AUTH ":
+            longest = self.limits.auth_line  #  an initial response may be as long as any other (RFC 4954 §4)
+        line = self._take_line(longest, replies.LINE_TOO_LONG)
         if not isinstance(line, bytes):
             return line
         self._commands += 1

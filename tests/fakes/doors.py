@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mercury_s.auth.authenticate import Answer, Rejected, Verified
+from mercury_s.auth.client_certificate import ClientCertificate
 from mercury_s.door import Door, ListenerTerms
 from mercury_s.local.directory import Directory
 from mercury_s.policy.client import Welcome
@@ -14,11 +15,13 @@ from mercury_s.porter import NoBlacklist, Porter
 from mercury_s.session import Session
 from shared.config.account import Account
 from shared.config.limits import BlacklistSettings
+from shared.config.logins import Mechanism
 from shared.mail.address import parse_address
 from shared.mail.envelope import Envelope
 from shared.routing.next_hop import NextHop
 from shared.routing.site import Delivery, Site
 from shared.routing.table import RoutingTable
+from shared.smtp.sasl_scram import ScramKeys, derive_keys
 from shared.smtp.server import Limits
 
 DOMAIN = "test.example"
@@ -92,6 +95,8 @@ class Space:
 class MemoryWire:
     def __init__(self) -> None:
         self.sent = b""
+        self.binding: bytes | None = None
+        self.certificate: ClientCertificate | None = None
         self.is_closed = self.is_encrypted = self.is_paused = False
 
     def send(self, data: bytes) -> None:
@@ -110,6 +115,12 @@ class MemoryWire:
     def resume(self) -> None:
         self.is_paused = False
 
+    def channel_binding(self) -> bytes | None:
+        return self.binding if self.is_encrypted else None
+
+    def client_certificate(self) -> ClientCertificate | None:
+        return self.certificate if self.is_encrypted else None
+
     def tls_words(self) -> str:
         return "TLSv1.3 with TEST" if self.is_encrypted else ""
 
@@ -118,12 +129,31 @@ class MemoryWire:
 
 
 class OnlyAlice:
-    """One account can log in; a refusal costs no time here."""
+    """One account can log in, by whatever way; a refusal costs no time here."""
+
+    name = f"alice@{DOMAIN}"
+    mechanisms = tuple(Mechanism)
+    keys = derive_keys("secret", b"0123456789abcdef", 4096)
 
     async def verify(self, login: str, password: str, client: str, is_exempt: bool = False) -> Answer:
-        if (login, password) == (f"alice@{DOMAIN}", "secret"):
-            return Verified(Account(parse_address(login)))
-        return Rejected(0.0)
+        return self._answer(login == self.name and password == "secret")
+
+    def scram_keys(self, login: str) -> ScramKeys:
+        return self.keys
+
+    async def verify_proof(self, login: str, is_right: bool, client: str, is_exempt: bool = False) -> Answer:
+        return self._answer(login == self.name and is_right)
+
+    async def verify_token(self, login: str, token: str, client: str, is_exempt: bool = False) -> Answer:
+        return self._answer(login in ("", self.name) and token == "sesame")
+
+    async def verify_certificate(
+        self, login: str, certificate: ClientCertificate, client: str, is_exempt: bool = False
+    ) -> Answer:
+        return self._answer(login in ("", self.name) and self.name in certificate.addresses)
+
+    def _answer(self, is_right: bool) -> Answer:
+        return Verified(Account(parse_address(self.name))) if is_right else Rejected(0.0)
 
 
 def make_porter(settings: BlacklistSettings | None = None) -> Porter:

@@ -12,6 +12,7 @@ import pytest
 
 from mercury_s.auth.authenticate import Authenticator, Failure, Overloaded, Rejected, Verified
 from mercury_s.auth.failures import Failures
+from mercury_s.auth.users import UsersFileLogins
 from shared.config.account import Account
 from shared.config.passwords import NO_PASSWORD, PasswordHash, hash_password
 from shared.mail.address import Address, parse_address
@@ -66,7 +67,11 @@ class Door:
         self.executor = executor or Inline()
         self.failures: list[Failure] = []
         self.door = Authenticator(
-            ACCOUNTS.get, "hq.example", Failures(lambda: self.now), self.executor, self.failures.append
+            UsersFileLogins(ACCOUNTS.get, "hq.example", self.executor),
+            ACCOUNTS.get,
+            "hq.example",
+            Failures(lambda: self.now),
+            self.failures.append,
         )
 
     def ask(self, login: str, password: str, client: str = "192.0.2.1", is_exempt: bool = False) -> object:
