@@ -69,7 +69,7 @@ class Porter:
 
     def use(self, settings: BlacklistSettings) -> None:
         """New settings; what was counted by rates that stay the same still counts."""
-        self._seconds = settings.time
+        self.seconds = settings.time  #  how long an entry stays
         for offence in Offence:
             self._meters[offence] = renew(
                 self._meters[offence], getattr(settings, offence), self._clock, self._tally, offence
@@ -110,19 +110,9 @@ class Porter:
         if meter is None or not meter.draw(client_key(client)):
             return False
         meter.forget(client_key(client))
-        self.ban(client, _REASONS[offence], self._seconds)
+        self.ban(client, _REASONS[offence], self.seconds)
         return True
 
     def ban(self, client: str, reason: str, seconds: float | None) -> None:
         self.blacklist.add(client, reason, seconds)
         log.event(events.CLIENT_BLACKLISTED, client=client, reason=reason, seconds=seconds)
-
-
-class NoBlacklist:
-    """Where nobody is refused, as in tests of other things."""
-
-    def find(self, address: str) -> Entry | None:
-        return None
-
-    def add(self, address: str, reason: str, seconds: float | None) -> Entry:
-        raise RuntimeError("there is no blacklist here")

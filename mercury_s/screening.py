@@ -12,7 +12,7 @@ from mercury_s.encoded_word import decode_words
 from mercury_s.field import split_fields
 from mercury_s.policy.filters import LONGEST_TEXT, Action, Chains, Filter, Phase, decide_filters
 from mercury_s.policy.verdict import Refuse
-from mercury_s.porter import Blacklisting
+from mercury_s.porter import Porter
 from shared.mail.address import Address
 from shared.observe import events
 from shared.observe.log import log
@@ -24,10 +24,10 @@ _LONGEST_FIELD = 4 * LONGEST_TEXT
 class Screening:
     """`address` is the client's. Each question is answered with a refusal, or None when nothing speaks against it."""
 
-    def __init__(self, chains: Chains, address: str, blacklist: Blacklisting) -> None:
+    def __init__(self, chains: Chains, address: str, porter: Porter) -> None:
         self._chains = chains
         self._address = address
-        self._blacklist = blacklist
+        self._porter = porter
         self._refusal: Refuse | None = None  #  of everything until the session ends
         self._refusal_of_rest: Refuse | None = None  #  of further recipients of this message
         self._skips_session = False
@@ -90,7 +90,7 @@ class Screening:
         elif rule.action is Action.REFUSE:
             self._refusal = refusal
         elif rule.action is Action.BLACKLIST:
-            self._blacklist.add(self._address, refusal.reason, None)
+            self._porter.ban(self._address, refusal.reason, self._porter.seconds)
 
     def _log(self, rule: Filter, texts: Sequence[str]) -> None:
         text = next((text for text in texts if rule.pattern.search(text, 0, LONGEST_TEXT)), "")

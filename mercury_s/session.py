@@ -12,8 +12,8 @@ from typing import Protocol, assert_never
 
 from mercury_s.acceptance import Acceptance, Origin
 from mercury_s.auth.authenticate import BUSY, REJECTED, Overloaded, Rejected, Unavailable, Verified
-from mercury_s.conduct import TOO_MANY_FAILED_LOGINS, Conduct
 from mercury_s.auth.client_certificate import ClientCertificate
+from mercury_s.conduct import TOO_MANY_FAILED_LOGINS, Conduct
 from mercury_s.door import Door, ListenerTerms
 from mercury_s.help import render_help
 from mercury_s.local.directory import NoSuchUser
@@ -119,7 +119,7 @@ class Session:
         if terms.is_submission:
             self._conversation.home = self._home()
         chains = door.filters.for_client(address) if door.filters and not welcome.exempt else None
-        self._screening = Screening(chains, address, door.blacklist) if chains else None
+        self._screening = Screening(chains, address, door.porter) if chains else None
 
     # ---- what the listener calls ----------------------------------------------------------------------------------
 

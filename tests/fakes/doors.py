@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +13,7 @@ from mercury_s.auth.client_certificate import ClientCertificate
 from mercury_s.door import Door, ListenerTerms
 from mercury_s.local.directory import Directory
 from mercury_s.policy.client import Welcome
-from mercury_s.porter import NoBlacklist, Porter
+from mercury_s.porter import Porter
 from mercury_s.session import Session
 from shared.config.account import Account
 from shared.config.limits import BlacklistSettings
@@ -23,6 +25,7 @@ from shared.routing.site import Delivery, Site
 from shared.routing.table import RoutingTable
 from shared.smtp.sasl_scram import ScramKeys, derive_keys
 from shared.smtp.server import Limits
+from shared.state.blacklist import Entry
 
 DOMAIN = "test.example"
 USERS = ("alice", "bob", "postmaster")
@@ -156,8 +159,22 @@ class OnlyAlice:
         return Verified(Account(parse_address(self.name))) if is_right else Rejected(0.0)
 
 
+class MemoryBlacklist:
+    """Who is on it, and for how long; nobody is looked up in it."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, tuple[str, float | None]] = {}
+
+    def find(self, address: str) -> Entry | None:
+        return None
+
+    def add(self, address: str, reason: str, seconds: float | None) -> Entry:
+        self.entries[address] = (reason, seconds)
+        return Entry(ipaddress.ip_network(address), reason, 0.0, seconds or math.inf)
+
+
 def make_porter(settings: BlacklistSettings | None = None) -> Porter:
-    return Porter(settings or BlacklistSettings(), NoBlacklist(), lambda: 0.0, lambda: 1_800_000_000.0)
+    return Porter(settings or BlacklistSettings(), MemoryBlacklist(), lambda: 0.0, lambda: 1_800_000_000.0)
 
 
 def make_door(**changes: Any) -> Door:

@@ -2,7 +2,7 @@
 
 A script: `C:` is what the client says (CRLF is added; `\\r`, `\\n`, `\\x..` mean the octet), `S:` how the answer
 begins, in order. `*` in an S line stands for anything. Lines before the first C or S may set `relay: yes`,
-`listener: submission`.
+`listener: submission`, `closed: yes` (the server hangs up), and filters as `filter: {on: ..., match: ..., ...}`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import pytest
 from fakes.doors import open_session
 
 from mercury_s.door import ListenerTerms
+from mercury_s.policy.filters import Filters
+from shared.config.load import parse as parse_config
 
 SCRIPTS = sorted((Path(__file__).parents[1] / "dialogues").glob("*.smtp"))
 
@@ -28,8 +30,15 @@ def parse(script: Path) -> tuple[dict[str, str], list[tuple[str, str]]]:
         if who in ("C", "S"):
             lines.append((who, said.removeprefix(" ")))
         else:
-            settings[who.strip()] = said.strip()
+            settings[who.strip()] = (settings.get(who.strip(), "") + "\n" + said).strip()
     return settings, lines
+
+
+def filters(lines: str) -> Filters | None:
+    if not lines:
+        return None
+    text = "receive:\n  filters:\n" + "".join(f"    - {line.strip()}\n" for line in lines.split("\n"))
+    return Filters(parse_config(text, Path("/m.yaml")).receive.filters)
 
 
 def octets(text: str) -> bytes:
@@ -51,7 +60,7 @@ def final_lines(sent: bytes) -> list[str]:
 def test_dialogue(script: Path, bytewise: bool) -> None:
     settings, lines = parse(script)
     terms = ListenerTerms(settings.get("listener") == "submission", starttls=True, auth=("PLAIN",))
-    visit = open_session(settings.get("relay") == "yes", terms)
+    visit = open_session(settings.get("relay") == "yes", terms, filters=filters(settings.get("filter", "")))
     spoken = b"".join(octets(said) for who, said in lines if who == "C")
     if bytewise:
         visit.say(*(bytes([octet]) for octet in spoken))
@@ -60,6 +69,7 @@ def test_dialogue(script: Path, bytewise: bool) -> None:
     expected = [said for who, said in lines if who == "S"]
     heard = final_lines(visit.wire.sent)
     assert len(heard) == len(expected), f"{script.name}: heard\n" + "\n".join(heard)
+    assert visit.wire.is_closed == (settings.get("closed") == "yes" or spoken.endswith(b"QUIT\r\n")), script.name
     for wanted, answer in zip(expected, heard, strict=True):
         pattern = ".*".join(re.escape(part) for part in wanted.split("*"))
         assert re.match(pattern, answer), f"{script.name}: wanted {wanted!r}, heard {answer!r}"
