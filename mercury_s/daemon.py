@@ -18,7 +18,7 @@ from typing import Any
 
 from mercury_s.accounts import People
 from mercury_s.auth.failures import Failures
-from mercury_s.config import FreeSpace, listener_terms, make_door
+from mercury_s.config import FreeSpace, listener_terms, make_door, tls_demand
 from mercury_s.door import Door, ListenerTerms, SharedVisitors, Visitors
 from mercury_s.held import HeldMail
 from mercury_s.listener import SmtpListener
@@ -28,7 +28,7 @@ from mercury_s.pickup import Pickup, watch_pickup
 from mercury_s.porter import Porter
 from mercury_s.tally import Tally, make_tally
 from mercury_s.throttle import Throttle
-from shared.config.listeners import Listener, ListenerTls
+from shared.config.listeners import Listener, ListenerTls, TlsFloor
 from shared.config.model import Config
 from shared.observe import events
 from shared.observe.log import log
@@ -43,7 +43,7 @@ from shared.spool.lane import LaneFolder
 from shared.spool.pickup import PickupFolder
 from shared.state.blacklist_file import BlacklistFile
 from shared.tls.certificate import CertificateTrouble
-from shared.tls.server import ServerCertificates
+from shared.tls.server import ListenerCertificates, ServerCertificates
 from shared.transport.prompt import adopt
 
 _LOOK_AT_CERTIFICATES = 60.0
@@ -226,20 +226,20 @@ class ReceivingDaemon:
         def terms() -> ListenerTerms:
             return listener_terms(listener, self._certificates is not None, self._people.authenticator.mechanisms)
 
-        factory = SmtpListener(lambda: self._door, terms, self._visitors, lambda: self._certificates, self._reactor)
+        demand = tls_demand(listener)
+
+        def tls() -> ListenerCertificates | None:
+            return self._certificates.asking(demand) if self._certificates is not None else None
+
+        factory = SmtpListener(lambda: self._door, terms, self._visitors, tls, self._reactor)
         self._listeners.append(factory)
         accepting: Any = factory
         if listener.tls is ListenerTls.IMPLICIT:
-            accepting = _implicit_tls(self, factory)
+            accepting = _implicit_tls(factory)
         for sock in sockets:
             if self._seat is None:
                 _say_listening(listener, sock)
             self._ports.append(adopt(self._reactor, sock, accepting))
-
-    @property
-    def certificates(self) -> ServerCertificates | None:
-        """Those in force now."""
-        return self._certificates
 
     async def _renew_certificates(self) -> None:
         """A renewed certificate is used as soon as its files have changed, without a reload."""
@@ -262,19 +262,24 @@ def _say_blacklist_trouble(error: OSError) -> None:
 def _say_listening(listener: Listener, sock: socket.socket) -> None:
     address, port = sock.getsockname()[:2]
     log.event(events.LISTENING, address=address, port=port, kind=str(listener.kind), tls=str(listener.tls))
+    if listener.tls_floor < TlsFloor.TLS_1_2:
+        networks = " ".join(map(str, listener.networks))
+        log.event(
+            events.TLS_FLOOR_LOWERED, address=address, port=port, version=str(listener.tls_floor), networks=networks
+        )
 
 
 def _load_certificates(config: Config) -> ServerCertificates | None:
     if not config.tls.pairs:
         return None
     try:
-        return ServerCertificates.load(config.tls.pairs)
+        return ServerCertificates.load(config.tls.pairs, map(tls_demand, config.receive.listeners))
     except CertificateTrouble as trouble:
         what, _, do = str(trouble).rpartition(": ")
         raise StartTrouble(f"use the {what}", do) from trouble
 
 
-def _implicit_tls(daemon: ReceivingDaemon, factory: SmtpListener) -> Any:
+def _implicit_tls(factory: SmtpListener) -> Any:
     """TLS from the first byte (RFC 8314 §3), always with the certificates in force."""
     from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
     from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -283,8 +288,8 @@ def _implicit_tls(daemon: ReceivingDaemon, factory: SmtpListener) -> Any:
     @implementer(IOpenSSLServerConnectionCreator)
     class InForce:
         def serverConnectionForTLS(self, tlsProtocol: Any) -> Any:
-            assert daemon.certificates is not None
-            return daemon.certificates.serverConnectionForTLS(tlsProtocol)
+            assert factory.tls_context is not None
+            return factory.tls_context().serverConnectionForTLS(tlsProtocol)
 
     wrapped = TLSMemoryBIOFactory(InForce(), False, factory)
     wrapped.noisy = False

@@ -22,10 +22,12 @@ DONE, SOME_FAILED, USAGE, NOTHING_MATCHED = 0, 1, 2, 4
 
 #  Noun → module and the command in it.
 NOUNS = {
+    "blacklist": "shared.admin.blacklist:blacklist",
     "config": "shared.admin.configuration:config",
     "demo": "shared.admin.demo.command:demo",
     "queue": "shared.admin.queue:queue",
     "route": "shared.admin.route:route",
+    "sendmail": "shared.admin.sendmail_command:sendmail",
     "status": "shared.admin.status:status",
     "user": "shared.admin.users:user",
 }

@@ -138,6 +138,10 @@ DESTINATION_UP = Event("destination-up", "a destination answers again", Priority
 CONNECTION_OPENED = Event("connection-opened", "a connection to a next hop is ready", Priority.DEBUG)
 CONNECTION_CLOSED = Event("connection-closed", "a connection to a next hop ended", Priority.DEBUG)
 CONNECTION_FAILED = Event("connection-failed", "a next hop could not be reached", Priority.NOTICE)
+HOP_PASSED_OVER = Event(
+    "hop-passed-over", "a smarthost gets no mail until a probe finds it well; others take it", Priority.WARNING
+)
+HOP_RECOVERED = Event("hop-recovered", "a smarthost that was passed over is well again", Priority.NOTICE)
 DNS_TROUBLE = Event("dns-trouble", "a name could not be looked up", Priority.NOTICE)
 USERS_RELOADED = Event("users-reloaded", "the list of users or aliases was read again", Priority.NOTICE)
 USERS_REFUSED = Event("users-refused", "the list of users or aliases has an error; the old one stays", Priority.ERROR)

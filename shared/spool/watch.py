@@ -9,19 +9,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.python.filepath import FilePath
 
-from shared.spool.lane import LaneFolder
-
 _MOVED_TO = 0x80  #  IN_MOVED_TO of inotify(7): every way into new/ is a rename.
+
+
+class Watched(Protocol):
+    """A lane's folder, or the pickup folder."""
+
+    @property
+    def new(self) -> str: ...
 
 
 class LaneWatch:
     """Watches new/ of a lane. What this process gives back itself appears too."""
 
-    def __init__(self, folder: LaneFolder, reactor: Any = None) -> None:
+    def __init__(self, folder: Watched, reactor: Any = None) -> None:
         self._folder = folder.new
         self._reactor = reactor
         self._inotify: Any = None
