@@ -21,6 +21,7 @@ from shared.config.submission import SubmissionSettings
 from shared.routing.table import RoutingTable
 from shared.smtp.server import Limits
 from shared.spool.deposit import Depositor
+from shared.tls.server import Demand
 
 
 @dataclass(slots=True)
@@ -101,6 +102,10 @@ def listener_terms(listener: Listener, has_certificate: bool, mechanisms: Sequen
         starttls=has_certificate and listener.tls is ListenerTls.STARTTLS,
         implicit_tls=listener.tls is ListenerTls.IMPLICIT,
     )
+
+
+def tls_demand(listener: Listener) -> Demand:
+    return Demand(str(listener.tls_floor), listener.client_ca)
 
 
 def _ways_to_log_in(listener: Listener, mechanisms: Sequence[Mechanism]) -> tuple[str, ...]:

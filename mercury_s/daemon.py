@@ -12,6 +12,7 @@ import asyncio
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -43,7 +44,7 @@ from shared.spool.lane import LaneFolder
 from shared.spool.pickup import PickupFolder
 from shared.state.blacklist_file import BlacklistFile
 from shared.tls.certificate import CertificateTrouble
-from shared.tls.server import ListenerCertificates, ServerCertificates
+from shared.tls.server import Demand, ListenerCertificates, ServerCertificates
 from shared.transport.prompt import adopt
 
 _LOOK_AT_CERTIFICATES = 60.0
@@ -68,7 +69,9 @@ class ReceivingDaemon:
         self._visitors: Visitors = Visitors() if self._tally is None else SharedVisitors(self._tally)
         self._listeners: list[SmtpListener] = []
         self._ports: list[Any] = []
-        self._certificates = _load_certificates(config)
+        #  Of the listeners as they are: they stay so until a restart, and certificates do not.
+        self._demands = frozenset(map(tls_demand, config.receive.listeners))
+        self._certificates = _load_certificates(config, self._demands)
         self._people = People(config, self._logins, self._failures)
         blacklist = BlacklistFile(config.state, time.time, time.monotonic, "mercury-s", _say_blacklist_trouble)
         self._porter = Porter(config.receive.blacklist, blacklist, time.monotonic, time.time, self._tally)
@@ -98,7 +101,7 @@ class ReceivingDaemon:
 
     async def reload(self, config: Config) -> None:
         """Sessions keep the door they came in by. Listeners and folders are what they were until a restart."""
-        certificates = _load_certificates(config)
+        certificates = _load_certificates(config, self._demands)
         people = People(config, self._logins, self._failures)
         self._office.use(config)
         if config.receive.listeners != self._config.receive.listeners:
@@ -269,11 +272,11 @@ def _say_listening(listener: Listener, sock: socket.socket) -> None:
         )
 
 
-def _load_certificates(config: Config) -> ServerCertificates | None:
+def _load_certificates(config: Config, demands: Iterable[Demand]) -> ServerCertificates | None:
     if not config.tls.pairs:
         return None
     try:
-        return ServerCertificates.load(config.tls.pairs, map(tls_demand, config.receive.listeners))
+        return ServerCertificates.load(config.tls.pairs, demands)
     except CertificateTrouble as trouble:
         what, _, do = str(trouble).rpartition(": ")
         raise StartTrouble(f"use the {what}", do) from trouble

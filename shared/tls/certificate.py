@@ -63,6 +63,11 @@ def read_certificate(path: Path, key_path: Path) -> ServerCertificate:
     return ServerCertificate(path, key_path, _names(first), first.not_valid_after_utc, key)
 
 
+def check_authorities(path: Path) -> None:
+    """Raises CertificateTrouble when there are no certificates of authorities at `path`."""
+    _parse_certificate(path, _read(path, "file of authorities"))
+
+
 def _read(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()

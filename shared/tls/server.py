@@ -7,7 +7,8 @@ session does before and after the handshake (mercury_s).
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from shared.tls.certificate import CertificateTrouble, ServerCertificate, read_certificate
+from shared.tls.certificate import CertificateTrouble, ServerCertificate, check_authorities, read_certificate
 
-__all__ = ["CertificateTrouble", "Pairs", "ServerCertificates"]
+__all__ = ["CertificateTrouble", "Demand", "Pairs", "ServerCertificates"]
 
 Pairs = Sequence[tuple[Path, Path]]
 """Certificate and key, each a path."""
@@ -28,9 +29,30 @@ Pairs = Sequence[tuple[Path, Path]]
 #  the alternative to it on port 25 is plain text.
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!MD5:!DSS:!PSK:!SRP"
 
+#  For devices from before TLS 1.2, which have nothing better: signatures by SHA-1, and keys sent by RSA.
+OLD_CIPHERS = CIPHERS + b":AES128-SHA:AES256-SHA:@SECLEVEL=0"
+
 NO_RENEGOTIATION: int = getattr(SSL, "OP_NO_RENEGOTIATION", 0)  # absent where OpenSSL is older than 1.1.0h
 
 Stamp = tuple[int, int, int]
+_VERSIONS = {
+    "1.0": SSL.TLS1_VERSION,
+    "1.1": SSL.TLS1_1_VERSION,
+    "1.2": SSL.TLS1_2_VERSION,
+    "1.3": SSL.TLS1_3_VERSION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a listener asks of a handshake: the lowest version, and a certificate that one of `authorities` (a PEM
+    file) has signed. A client may show none; one that is not good ends the handshake."""
+
+    floor: str = "1.2"
+    authorities: Path | None = None
+
+
+USUAL = Demand()
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -41,17 +63,19 @@ class ServerCertificates:
     connections see the new certificates; those that are open keep theirs.
     """
 
-    def __init__(self, pairs: Pairs, stamps: dict[Path, Stamp], contexts: _Contexts) -> None:
+    def __init__(self, pairs: Pairs, demands: frozenset[Demand]) -> None:
         self._pairs = tuple(pairs)
-        self._stamps = stamps
-        self._contexts = contexts
+        self._demands = demands
+        self._stamps = _stamps(pairs, demands)
+        self._contexts = _make_contexts(pairs, demands)
 
     @classmethod
-    def load(cls, pairs: Pairs) -> ServerCertificates:
-        """Raises CertificateTrouble when one of the files is missing, unreadable or does not fit."""
+    def load(cls, pairs: Pairs, demands: Iterable[Demand] = ()) -> ServerCertificates:
+        """For listeners with these demands, besides the usual one. Raises CertificateTrouble when one of the files is
+        missing, unreadable or does not fit."""
         if not pairs:
             raise ValueError("no certificate to load")
-        return cls(pairs, _stamps(pairs), _Contexts([read_certificate(*pair) for pair in pairs]))
+        return cls(pairs, frozenset({USUAL, *demands}))
 
     def reload(self, pairs: Pairs | None = None) -> bool:
         """Read the files again if they have changed (or are others now). True when there are new certificates.
@@ -59,38 +83,62 @@ class ServerCertificates:
         Raises CertificateTrouble; the old certificates then stay in use, and the next call looks again.
         """
         wanted = self._pairs if pairs is None else tuple(pairs)
-        stamps = _stamps(wanted)
+        stamps = _stamps(wanted, self._demands)
         if wanted == self._pairs and stamps == self._stamps:
             return False
-        self._contexts = _Contexts([read_certificate(*pair) for pair in wanted])
+        self._contexts = _make_contexts(wanted, self._demands)
         self._pairs, self._stamps = wanted, stamps
         return True
 
     def warnings(self, now: datetime) -> list[str]:
         """What the operator should know about these certificates, one line each."""
-        return [line for certificate in self._contexts.certificates for line in certificate.warnings(now)]
+        return [line for certificate in self._contexts[USUAL].certificates for line in certificate.warnings(now)]
 
     @property
     def names(self) -> frozenset[str]:
         """Every DNS name that we have a certificate for."""
-        return frozenset().union(*(certificate.names for certificate in self._contexts.certificates))
+        return frozenset().union(*(certificate.names for certificate in self._contexts[USUAL].certificates))
+
+    def asking(self, demand: Demand) -> ListenerCertificates:
+        """The same certificates for a listener with one of the demands that they were loaded for."""
+        return ListenerCertificates(self, demand)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        return SSL.Connection(self._contexts.default, None)
+        return self.connection(USUAL)
+
+    def connection(self, demand: Demand) -> SSL.Connection:
+        return SSL.Connection(self._contexts[demand].default, None)
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ListenerCertificates:
+    """What one listener shows and asks for; follows every reload."""
+
+    def __init__(self, certificates: ServerCertificates, demand: Demand) -> None:
+        self._certificates = certificates
+        self._demand = demand
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        return self._certificates.connection(self._demand)
+
+
+def _make_contexts(pairs: Pairs, demands: Iterable[Demand]) -> dict[Demand, _Contexts]:
+    certificates = [read_certificate(*pair) for pair in pairs]
+    return {demand: _Contexts(certificates, demand) for demand in demands}
 
 
 class _Contexts:
     """One context for each set of names. An ECDSA and an RSA certificate for the same names share theirs, and OpenSSL
     shows the one that the client can use."""
 
-    def __init__(self, certificates: list[ServerCertificate]) -> None:
+    def __init__(self, certificates: list[ServerCertificate], demand: Demand) -> None:
         self.certificates = certificates
         self._by_name: dict[str, SSL.Context] = {}
         contexts: dict[frozenset[str], SSL.Context] = {}
         for certificate in certificates:
             context = contexts.get(certificate.names)
             if context is None:
-                context = contexts[certificate.names] = _new_context()
+                context = contexts[certificate.names] = _new_context(demand)
             _use(context, certificate)
             for name in certificate.names:
                 self._by_name.setdefault(name, context)
@@ -110,17 +158,29 @@ class _Contexts:
             connection.set_context(context)
 
 
-def _new_context() -> SSL.Context:
+def _new_context(demand: Demand) -> SSL.Context:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_min_proto_version(_VERSIONS[demand.floor])
     context.set_options(SSL.OP_NO_COMPRESSION | NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
-    context.set_cipher_list(CIPHERS)
+    context.set_cipher_list(OLD_CIPHERS if demand.floor in ("1.0", "1.1") else CIPHERS)
     #  Sessions live in tickets at the client; a cache here would grow and be of no use to the other workers.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(b"mercury")
     #  An idle session gives its 34 KiB of buffers back.
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    if demand.authorities is not None:
+        _ask_for_certificate(context, demand.authorities)
     return context
+
+
+def _ask_for_certificate(context: SSL.Context, authorities: Path) -> None:
+    check_authorities(authorities)
+    try:
+        context.load_verify_locations(str(authorities))
+        context.load_client_ca(os.fsencode(authorities))  # the names, so that a client knows which one to show
+    except SSL.Error:
+        raise CertificateTrouble(f"authorities {authorities} cannot be used: name a PEM file with their certificates")
+    context.set_verify(SSL.VERIFY_PEER, None)
 
 
 def _use(context: SSL.Context, certificate: ServerCertificate) -> None:
@@ -137,10 +197,11 @@ def _use(context: SSL.Context, certificate: ServerCertificate) -> None:
         )
 
 
-def _stamps(pairs: Pairs) -> dict[Path, Stamp]:
+def _stamps(pairs: Pairs, demands: Iterable[Demand]) -> dict[Path, Stamp]:
     """What changes when a file does; a file that is gone is reported when it is read."""
     stamps = {}
-    for path in {path for pair in pairs for path in pair}:
+    authorities = {demand.authorities for demand in demands if demand.authorities is not None}
+    for path in authorities.union(*pairs):
         try:
             status = os.stat(path)
         except OSError:

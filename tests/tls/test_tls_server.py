@@ -19,6 +19,7 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface.verify import verifyObject
 
+from shared.tls.certificate import read_certificate
 from shared.tls.server import CertificateTrouble, ServerCertificates
 from tests.fakes.certificates import Authority, make_authority, make_certificate
 
@@ -275,6 +276,6 @@ def test_warnings_for_what_others_will_mind(tmp_path: Path) -> None:
 
 
 def test_the_key_is_in_no_repr(pair: Pair) -> None:
-    shown = repr(ServerCertificates.load([pair])._contexts.certificates)
+    shown = repr(read_certificate(*pair))
     assert "mail.hq.example" in shown
     assert "PrivateKey" not in shown
