@@ -267,8 +267,9 @@ def retry(office: Office, selection: Selection, everything: bool) -> None:
 def hold(office: Office, selection: Selection, reason: str, yes: bool) -> None:
     """Keep entries from being delivered until they are released."""
     _require(selection)
-    _confirm(office, selection, MOVING, "Hold", yes, ASK_ABOVE)
-    _act(office, selection, MOVING, lambda who: who.hold, "is held", reason)
+    lanes = (*MOVING, Lane.HOLD)  #  what the configuration holds can be held by hand too, and stays then
+    _confirm(office, selection, lanes, "Hold", yes, ASK_ABOVE)
+    _act(office, selection, lanes, lambda who: who.hold, "is held", reason)
 
 
 @queue.command()
