@@ -2,8 +2,8 @@
 # tests/peers.sh [PROGRAM]...: the programs of others that the end-to-end tests speak with, and those named (they have
 # to be packages of the same name). Quiet when all are there.
 #
-# curl, swaks, nsd and strace come as Debian packages. Postfix gives only smtp-source and smtp-sink: its package is
-# unpacked into .peers/postfix and never installed, as a second mail server on the machine is no one's wish.
+# curl, swaks, nsd, dovecot and strace come as Debian packages. Postfix gives only smtp-source and smtp-sink: its package
+# is unpacked into .peers/postfix and never installed, as a second mail server on the machine is no one's wish.
 set -eu
 cd "$(dirname "$0")/.."
 POSTFIX=.peers/postfix
@@ -19,6 +19,10 @@ for program in curl swaks nsd strace "$@"; do
     missing="$missing $program"
     [ "$program" != gcc ] || missing="$missing libc6-dev"
 done
+# Dovecot is three packages: its programs are found where it keeps them.
+has dovecot || missing="$missing dovecot-core"
+[ -x /usr/lib/dovecot/imap ] || missing="$missing dovecot-imapd"
+[ -x /usr/lib/dovecot/lmtp ] || missing="$missing dovecot-lmtpd"
 # swaks does without these until a test asks for TLS or AUTH; then it fails in the middle of a dialogue.
 if has perl; then
     perl -MNet::SSLeay -e1 2>/dev/null || missing="$missing libnet-ssleay-perl"
@@ -37,7 +41,7 @@ install() {
         echo "The tests need packages that only root may install: apt-get install$*" >&2
         exit 1
     fi
-    # nsd is started by the tests alone: no service of it may come up now or at the next boot.
+    # nsd and dovecot are started by the tests alone: no service of theirs may come up now or at the next boot.
     policy=/usr/sbin/policy-rc.d
     made=""
     if [ ! -e $policy ]; then
@@ -45,13 +49,17 @@ install() {
         $as_root chmod 755 $policy
         made=yes
     fi
-    had_nsd=yes
-    has nsd || had_nsd=""
+    new=""
+    for service in nsd dovecot; do
+        has "$service" || new="$new $service"
+    done
     ok=yes
     $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends "$@" || ok=""
     [ -z "$made" ] || $as_root rm -f $policy
-    if [ -z "$had_nsd" ] && has systemctl; then $as_root systemctl --quiet disable nsd 2>/dev/null || true; fi
+    for service in $new; do
+        ! has systemctl || $as_root systemctl --quiet disable "$service" 2>/dev/null || true
+    done
     [ -n "$ok" ] || exit 1
 }
 

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from shared.admin.actions import NAME, caller
 from shared.admin.command import NOTHING_MATCHED, SOME_FAILED, USAGE, Office, PrefixGroup
 from shared.admin.output import echo_json, echo_table
-from shared.config.account import Account, AccountsError, check_mailbox_name
+from shared.config.account import Account, AccountsError, check_mailbox_name, check_name, parse_quota
 from shared.config.accounts import AccountsFile
 from shared.config.model import Config
 from shared.config.passwords import LONGEST_PASSWORD, SALT_SIZE, PasswordHash, check_new_password, hash_password
@@ -31,8 +31,31 @@ from shared.observe.log import EventLog
 from shared.observe.sinks import RecordFile
 from shared.smtp.sasl_scram import ScramKeys
 
+Value = TypeVar("Value")
+
 address_argument = click.argument("text", metavar="ADDR")
 stdin_option = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
+
+
+def _checked(check: Callable[[str], Value]) -> Callable[[click.Context, click.Parameter, str | None], Value | None]:
+    """An option whose word `check` takes or refuses with a ValueError."""
+
+    def take(context: click.Context, parameter: click.Parameter, text: str | None) -> Value | None:
+        try:
+            return None if text is None else check(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return take
+
+
+name_option = click.option(
+    "--name", metavar="NAME", callback=_checked(lambda text: check_name(text) if text else ""),
+    help="Whose it is: 'Anna Berg'; see local.names.first_last.",
+)  # fmt: skip
+quota_option = click.option(
+    "--quota", metavar="SIZE", callback=_checked(parse_quota), help="How much it may hold: 2G, or none for no limit."
+)
 reason_option = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the event log.")
 
 
@@ -45,8 +68,12 @@ def user() -> None:
 @address_argument
 @stdin_option
 @click.option("--no-password", is_flag=True, help="A mailbox only: nobody can log in to it.")
+@name_option
+@quota_option
 @click.pass_obj
-def add(office: Office, text: str, password_stdin: bool, no_password: bool) -> None:
+def add(
+    office: Office, text: str, password_stdin: bool, no_password: bool, name: str | None, quota: int | None
+) -> None:
     """A new mailbox. Its folder is made by the first message."""
     config = office.config
     address = _new_address(text, config)
@@ -56,7 +83,7 @@ def add(office: Office, text: str, password_stdin: bool, no_password: bool) -> N
     password, scram = (None, None) if no_password else _ask_password(password_stdin)
     with _changing(config) as accounts:
         _require_new(address, accounts)  #  also after the time it took to type a password
-        accounts[address.key] = Account(address, password, scram=scram)
+        accounts[address.key] = Account(address, password, scram=scram, name=name or "", quota=quota)
     _tell(config, "user-added", address)
     click.echo(printable(f"{address} has a mailbox" + (", and nobody can log in to it" if no_password else "")))
 
@@ -75,6 +102,23 @@ def passwd(office: Office, text: str, password_stdin: bool) -> None:
     click.echo(printable(f"{address} has a new password"))
 
 
+@user.command("set")
+@address_argument
+@name_option
+@quota_option
+@reason_option
+@click.pass_obj
+def set_fields(office: Office, text: str, name: str | None, quota: int | None, reason: str) -> None:
+    """Another name or quota. `--name ''` takes the name away."""
+    address = _address(text)
+    if name is None and quota is None:
+        raise click.UsageError("nothing to set: give --name or --quota")
+    fields: dict[str, Any] = {key: value for key, value in (("name", name), ("quota", quota)) if value is not None}
+    _change(office.config, address, lambda account: replace(account, **fields))
+    _tell(office.config, "user-set", address, reason)
+    click.echo(printable(f"{address} is changed"))
+
+
 @user.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
@@ -86,7 +130,13 @@ def list_users(office: Office, as_json: bool) -> None:
     if as_json:
         for account in accounts:
             echo_json(
-                {"address": str(account.address), "login": _login(account), "local": _is_local(account, domains)}
+                {
+                    "address": str(account.address),
+                    "login": _login(account),
+                    "local": _is_local(account, domains),
+                    "name": account.name,
+                    "quota": account.quota,
+                }
             )
     elif accounts:
         rows = [(str(account.address), _login(account), _remark(account, domains)) for account in accounts]

@@ -195,9 +195,9 @@ def test_list_shows_who_can_log_in(office: Desk) -> None:
     office.users.write_text(office.users.read_text() + "old@gone.example: {}\n")
     lines = office.run("list", "--json").stdout.splitlines()
     assert [json.loads(line) for line in lines] == [
-        {"address": "anna@hq.example", "login": "disabled", "local": True},
-        {"address": "bert@hq.example", "login": "none", "local": True},
-        {"address": "old@gone.example", "login": "none", "local": False},
+        {"address": "anna@hq.example", "login": "disabled", "local": True, "name": "", "quota": None},
+        {"address": "bert@hq.example", "login": "none", "local": True, "name": "", "quota": None},
+        {"address": "old@gone.example", "login": "none", "local": False, "name": "", "quota": None},
     ]
     shown = office.run("list").stdout
     assert "anna@hq.example" in shown and "its domain is not local" in shown
@@ -228,3 +228,22 @@ def test_a_folder_that_is_not_there_is_said_in_one_line(office: Desk) -> None:
     done = office.run("add", "anna@hq.example", "--no-password")
     assert done.exit_code == 1
     assert done.stderr == f"mercury: {office.root}/nowhere: No such file or directory\n"
+
+
+def test_a_name_and_a_quota_are_set_and_taken_away(office: Desk) -> None:
+    office.run("add", "anna@hq.example", "--no-password", "--name", "Anna Berg", "--quota", "2G")
+    anna = office.account("anna@hq.example")
+    assert anna and (anna.name, anna.quota) == ("Anna Berg", 2 << 30)
+    assert office.run("set", "anna@hq.example", "--quota", "none").exit_code == 0
+    anna = office.account("anna@hq.example")
+    assert anna and (anna.name, anna.quota) == ("Anna Berg", 0)
+    assert office.run("set", "anna@hq.example", "--name", "", "--reason", "wish").exit_code == 0
+    anna = office.account("anna@hq.example")
+    assert anna and (anna.name, anna.quota) == ("", 0)
+    assert office.events()[-1]["reason"] == "wish"
+
+
+@pytest.mark.parametrize("options", [[], ["--quota", "much"], ["--name", "a\nb"]])
+def test_what_cannot_be_set(office: Desk, options: list[str]) -> None:
+    office.run("add", "anna@hq.example", "--no-password")
+    assert office.run("set", "anna@hq.example", *options).exit_code == 2
