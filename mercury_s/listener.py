@@ -22,6 +22,7 @@ from mercury_s.policy.client import ClientFacts, Welcome, decide_client
 from mercury_s.policy.crowd import CrowdFacts, decide_room, descriptors_for_sessions, is_crowded
 from mercury_s.policy.patience import Moment, Patience, Phase, deadline
 from mercury_s.policy.verdict import Refuse
+from mercury_s.proxied import is_in
 from mercury_s.session import Session
 from shared.observe import events
 from shared.observe.log import log
@@ -98,6 +99,7 @@ class SmtpConnection(Protocol):
         self._since = self._heard = 0.0
         self._octets = 0
         self._is_known = False
+        self._may_introduce = False
         self._is_shaking = False
         self._is_paused = False
         self._is_closing = False
@@ -106,15 +108,20 @@ class SmtpConnection(Protocol):
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
-        listener = self._listener
-        door, terms = listener.door(), listener.terms()
+        terms = self._listener.terms()
+        self._may_introduce = is_in(self._address, terms.xclient)
+        self._admit(terms, is_encrypted=False)
+
+    def _admit(self, terms: ListenerTerms, is_encrypted: bool) -> None:
+        """Let the client in, or turn it away."""
+        door = self._listener.door()
         welcome = decide_client(self._facts(door, terms), door.rules)
         refusal = welcome if isinstance(welcome, Refuse) else self._find_room(door, welcome)
         if refusal is not None:
             self._turn_away(refusal)
         else:
             assert isinstance(welcome, Welcome)
-            self._enter(door, terms, welcome)
+            self._enter(door, terms, welcome, is_encrypted)
 
     def handshakeCompleted(self) -> None:
         self._is_shaking = False
@@ -131,6 +138,9 @@ class SmtpConnection(Protocol):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+        self._depart()
+
+    def _depart(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             self._listener.visitors.leave(self._address)
@@ -157,8 +167,8 @@ class SmtpConnection(Protocol):
             return
         self._is_closing = True
         self.resume()
-        self.transport.loseConnection()
         self._arm(_LAST_WORD_SECONDS)
+        self.transport.loseConnection()
 
     def pause(self) -> None:
         if not self._is_paused and not self._is_closing:
@@ -172,6 +182,11 @@ class SmtpConnection(Protocol):
             self._since = self._heard = self._listener.clock.seconds()
             self._octets = 0
             self.transport.resumeProducing()
+
+    def introduce(self, address: str, is_encrypted: bool) -> None:
+        self._depart()
+        self._address = address or self._address
+        self._admit(self._listener.terms(), is_encrypted)
 
     def channel_binding(self) -> bytes | None:
         connection = self.transport.getHandle()
@@ -239,16 +254,16 @@ class SmtpConnection(Protocol):
             refusal = door.throttle.connection(self._address)
         return refusal
 
-    def _enter(self, door: Door, terms: ListenerTerms, welcome: Welcome) -> None:
+    def _enter(self, door: Door, terms: ListenerTerms, welcome: Welcome, is_encrypted: bool) -> None:
         self._listener.visitors.enter(self._address)
         self._listener.sessions.add(self)
         self._listener.note_crowd()
         self._patience = door.patience
-        self._is_shaking = terms.implicit_tls
+        self._is_shaking = terms.implicit_tls and not is_encrypted
         self._since = self._listener.clock.seconds()
         self._arm(self._left(self._since))
         log.event(events.SESSION_OPENED, client=self._address, reason=welcome.reason)
-        self._session = Session(door, terms, welcome, self._address, self)
+        self._session = Session(door, terms, welcome, self._address, self, is_encrypted, self._may_introduce)
         self._session.begin()
 
     def _turn_away(self, refusal: Refuse) -> None:

@@ -43,7 +43,7 @@ class Throttle:
     @property
     def is_idle(self) -> bool:
         """Whether there is no rate to keep."""
-        return not any(self.meters.values())
+        return all(meter is None for meter in self.meters.values())
 
     def connection(self, client: str) -> Refuse | None:
         meter = self.meters["client.connections"]

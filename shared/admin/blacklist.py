@@ -116,11 +116,11 @@ def _file(config: Config) -> BlacklistFile:
 
 
 def _fields(entry: Entry) -> dict[str, object]:
-    until = None if math.isinf(entry.until) else entry.until
+    until = None if math.isinf(entry.until) else round(entry.until, 3)
     return {
         "client": str(entry.network),
         "until": until,
-        "added": entry.added,
+        "added": round(entry.added, 3),
         "by": entry.by,
         "reason": entry.reason,
     }

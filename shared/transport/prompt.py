@@ -13,6 +13,9 @@ from twisted.internet import main, tcp
 from twisted.python.failure import Failure
 
 
+_MOST_ACCEPTS = 12
+
+
 class PromptServer(tcp.Server):
     """One accepted connection."""
 
@@ -40,9 +43,18 @@ class PromptServer(tcp.Server):
 
 
 class PromptPort(tcp.Port):
-    """A listening port whose connections are prompt."""
+    """A listening port whose connections are prompt.
+
+    It accepts few at a time: what is refused is closed in the loop's next turn, and a burst of hundreds would use up
+    the descriptors before that.
+    """
 
     transport = PromptServer
+    numberAccepts: int
+
+    def doRead(self) -> None:
+        self.numberAccepts = min(self.numberAccepts, _MOST_ACCEPTS)
+        super().doRead()  # type: ignore[no-untyped-call]
 
 
 def adopt(reactor: Any, listening: socket.socket, factory: Any) -> PromptPort:
