@@ -18,11 +18,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 
 from shared.config.account import Account
 from shared.config.local import Over
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
 from shared.mail.reply import Reply
+from shared.maildir.tree import make_maildir
 
 FILE = "maildirsize"
 _LONGEST = 5120
@@ -102,6 +104,7 @@ class Quotas:
     def _count(self, folder: str, limit: int, size: int) -> Usage:
         usage = read_usage(folder, limit)
         if usage is None or (usage.octets + size > limit and self._clock() - usage.when >= _OLD):
+            make_maildir(Path(folder), 0o700)  #  else there is no place for the file yet
             return count_again(folder, limit)
         return usage
 

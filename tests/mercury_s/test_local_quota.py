@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -123,6 +124,12 @@ def test_what_is_delivered_is_added(box: Box) -> None:
 
     asyncio.run(run())
     assert box.file.read_bytes() == b"10000S\n0 0\n3000 1\n4000 1\n"
+
+
+def test_the_first_messages_of_a_mailbox_count(box: Box) -> None:
+    shutil.rmtree(box.path)
+    assert isinstance(asyncio.run(box.deliver(3000)), Delivered)
+    assert box.file.read_bytes() == b"10000S\n0 0\n3000 1\n"
 
 
 @pytest.mark.parametrize(
