@@ -15,7 +15,9 @@ NOT_DURABLE = Reply(451, "4.3.0", "The message could not be stored safely; try a
 NO_SUCH_MAILBOX = Reply(550, "5.1.1", "There is no such mailbox here")
 NO_RELAY = Reply(550, "5.7.1", "That domain is not ours and you may not relay: log in, or send from our network")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Enough recipients for one message; send the others in another")
-TOO_MANY_HOPS = Reply(554, "5.4.6", "Too many Received fields: this message is in a loop")
+TOO_MANY_HOPS = Reply(
+    554, "5.4.6", "Too many Received fields: this message goes round in circles; look for a forward that leads back"
+)
 
 #  RFC 5321 §6.3 asks for a limit of at least 100.
 MOST_HOPS = 100
