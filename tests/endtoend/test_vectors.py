@@ -34,7 +34,8 @@ def configure(site: Site) -> list[str]:
         "listeners": [
             {"port": trusted, "address": "127.0.0.1", "kind": "mx"},
             {"port": untrusted, "address": "127.0.0.1", "kind": "mx", "relay": False},
-            {"port": submission, "address": "127.0.0.1", "kind": "submission"},
+            #  The vectors' submission port is one that requires a login, of the site's network too.
+            {"port": submission, "address": "127.0.0.1", "kind": "submission", "relay": False},
         ],
         "max_message_size": "1M",
         "rules": [{"networks": ["127.0.0.0/8"], "action": "allow", "exempt": True}],
