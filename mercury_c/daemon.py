@@ -17,4 +17,4 @@ def relaying_daemon(config: Config) -> SendingDaemon:
 
 
 def _planner(config: Config, table: RoutingTable, resolver: Resolver) -> SmarthostPlanner:
-    return SmarthostPlanner(table)
+    return SmarthostPlanner(table, resolver)

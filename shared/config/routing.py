@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.config.model import Config
 from shared.config.scalars import is_ip
-from shared.config.sites import SUBMISSION_PORT, Hop, RouteSettings, SiteSettings, Smarthost
+from shared.config.sites import IMPLICIT_TLS_PORT, SUBMISSION_PORT, Hop, RouteSettings, SiteSettings, Smarthost
 from shared.routing.next_hop import NO_MORE_TRUST, NextHop, Tls, Trust
 from shared.routing.site import Site
 from shared.routing.table import RouteRule, RoutingTable
@@ -24,7 +24,7 @@ def next_hop(hop: Hop, tls: Tls | None = None, priority: int = 0) -> NextHop:
     """The hop as it is dialled; `tls` takes the place of its own demand."""
     return NextHop(
         host=hop.host,
-        port=hop.port or SUBMISSION_PORT,
+        port=hop.port or (IMPLICIT_TLS_PORT if hop.implicit else SUBMISSION_PORT),
         tls=tls or hop.tls,
         implicit_tls=hop.implicit,
         login=hop.login,

@@ -1,6 +1,6 @@
 """What a question to the DNS can come back as: a closed union, to be matched to its last case.
 
-Here: the four answers and the MX record. Not here: how they are asked for (resolver.py), what a mail sender makes of
+Here: the four answers and the records. Not here: how they are asked for (resolver.py), what a mail sender makes of
 them (mercury_e/mx.py). RFC 2308 tells NoSuchName from NoData; RFC 8767 allows an answer to be stale.
 """
 
@@ -16,6 +16,15 @@ class MxRecord(NamedTuple):
     """One MX record. `host` is a valid host name in lower case without the last dot, or `.` alone (RFC 7505)."""
 
     preference: int
+    host: str
+
+
+class SrvRecord(NamedTuple):
+    """One SRV record (RFC 2782). `host` as in MxRecord: `.` means that there is no such service."""
+
+    priority: int
+    weight: int
+    port: int
     host: str
 
 

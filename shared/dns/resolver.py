@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rdata
 import dns.rdatatype
 
-from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, Trouble
+from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, SrvRecord, Trouble
 from shared.dns.cache import LONGEST, Cache
 from shared.dns.exchange import Exchange, has_soa
 from shared.dns.hosts import HostsFile
@@ -59,6 +59,18 @@ class Resolver:
         answer = await self._records(domain, dns.rdatatype.MX, _read_mx)
         # A host of the hosts file need not be in the DNS to have mail (its address is its mail exchanger).
         return NoData(answer.ttl) if local and isinstance(answer, NoSuchName) else answer
+
+    async def srv(self, service: str, domain: str) -> Answer[tuple[SrvRecord, ...]]:
+        """The servers of `service` (`_submissions._tcp`) for `domain`, in the order they came."""
+        name = question_name(domain)
+        if name is None:
+            return NoSuchName()
+        key = (f"{service}.{domain}", dns.rdatatype.SRV)
+        known = self._cache.known(key)
+        if known is not None:
+            return known
+        asked = dns.name.from_text(service, None).concatenate(name)
+        return await self._cache.answer(key, lambda: self._follow(asked, dns.rdatatype.SRV, _read_srv))
 
     async def addresses(self, host: str) -> Answer[tuple[str, ...]]:
         """The IPv6 addresses of `host` and then its IPv4 addresses, each in the order they came."""
@@ -140,6 +152,15 @@ def join_families(six: Answer[tuple[str, ...]], four: Answer[tuple[str, ...]]) -
 def _read_mx(records: Sequence[dns.rdata.Rdata]) -> tuple[MxRecord, ...]:
     named = ((int(record.preference), host_name(record.exchange)) for record in records)  # type: ignore[attr-defined]
     return tuple(MxRecord(preference, host) for preference, host in named if host is not None)
+
+
+def _read_srv(records: Sequence[Any]) -> tuple[SrvRecord, ...]:
+    named = ((record, host_name(record.target)) for record in records)
+    return tuple(
+        SrvRecord(int(record.priority), int(record.weight), int(record.port), host)
+        for record, host in named
+        if host is not None
+    )
 
 
 def _read_addresses(records: Sequence[dns.rdata.Rdata]) -> tuple[str, ...]:

@@ -72,6 +72,10 @@ class NextHop:
     trust: Trust = NO_MORE_TRUST
     inside_only: bool = False
 
+    def __hash__(self) -> int:
+        #  Asked for several times with each message; what else there is tells few hops apart.
+        return hash((self.host, self.port, self.login))
+
     def __str__(self) -> str:
         if self.socket_path:
             return f"unix:{self.socket_path}"

@@ -33,6 +33,7 @@ class SendingDaemon:
 
         self._reactor: Any = reactor
         self._config = config
+        self._lane = lane
         self._make_planner = make_planner
         self._read_secret = read_secret
         self._office = PostOffice(config, name, asyncio.get_running_loop(), reactor)
@@ -82,6 +83,7 @@ class SendingDaemon:
             helo=self._config.hostname,
             resolver=self._resolver,
             read_secret=self._read_secret,
+            keeps_to_the_well=self._lane is Lane.RELAY,
         )
 
     def _retire(self, carrier: SmtpCarrier, resolver: Resolver) -> None:

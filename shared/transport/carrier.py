@@ -25,6 +25,7 @@ from shared.tls.client import ClientTls
 from shared.transport.back_off import BackOff
 from shared.transport.connection import SmtpConnection
 from shared.transport.dial import AddressLookup, Dialer, Unreached
+from shared.transport.infirmary import Infirmary, words_of
 from shared.transport.pool import HopPool, PoolLimits
 
 #  Every server takes a hundred recipients in one transaction (RFC 5321 §4.5.3.1.8).
@@ -35,7 +36,10 @@ _STOPPING = Unreached(Ended(End.GOODBYE, None, "this daemon is stopping"), "")
 
 
 class SmtpCarrier:
-    """Satisfies shared.delivery.carrier.Carrier. `helo` is our own host name. See Dialer for the other arguments."""
+    """Satisfies shared.delivery.carrier.Carrier. `helo` is our own host name. See Dialer for the other arguments.
+
+    `keeps_to_the_well`: a hop that fails where there are others is passed over until a probe has found it well.
+    """
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class SmtpCarrier:
         limits: PoolLimits = PoolLimits(),  # noqa: B008 - it is frozen
         connect_timeout: float = 30.0,
         source_addresses: tuple[str, ...] = (),
+        keeps_to_the_well: bool = False,
         make_nonce: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         self._dialer = Dialer(
@@ -62,6 +67,9 @@ class SmtpCarrier:
         )
         self._limits = limits
         self._back_off: BackOff[NextHop, Unreached] = BackOff(reactor.seconds)
+        self._infirmary = (
+            Infirmary(reactor, self._dialer.dial, self._back_off.note_success) if keeps_to_the_well else None
+        )
         self._pools: dict[NextHop, HopPool] = {}
         self._idle: dict[SmtpConnection, None] = {}
         self._is_closing = False
@@ -71,12 +79,15 @@ class SmtpCarrier:
         outcomes: dict[Recipient, Outcome] = {}
         remaining: Sequence[Recipient] = leg.recipients
         troubles: list[Unreached] = [_STOPPING] if self._is_closing else []
-        for hop in leg.hops if not self._is_closing else ():
+        passed_over: list[Unreached] = []
+        for hop in self._hops_in_turn(leg.hops, passed_over) if not self._is_closing else ():
             if envelope.requiretls and hop.tls not in (Tls.VERIFY, Tls.PIN):
                 hop = replace(hop, tls=Tls.VERIFY)  #  RFC 8689 §4.2.1
-            remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes)
+            choice = _choice(leg.reason, passed_over + troubles)
+            remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes, choice)
             if trouble is not None:
                 troubles.append(trouble)
+            self._note_health(hop, trouble, len(leg.hops) > 1)
             if not remaining or self._is_closing:
                 break
         for recipient in remaining:
@@ -85,9 +96,34 @@ class SmtpCarrier:
                 outcomes[recipient] = _not_carried(troubles)
         return outcomes
 
+    def _hops_in_turn(self, hops: Sequence[NextHop], passed_over: list[Unreached]) -> Sequence[NextHop]:
+        """Those that are known to be ill come last: they are better than nothing."""
+        if not self._infirmary or len(hops) == 1:
+            return hops
+        ill: list[NextHop] = []
+        for hop in hops:
+            if (trouble := self._infirmary.why_not(hop)) is not None:
+                ill.append(hop)
+                passed_over.append(trouble)
+        if len(ill) == len(hops):
+            passed_over.clear()
+        return [*(hop for hop in hops if hop not in ill), *ill] if ill else hops
+
+    def _note_health(self, hop: NextHop, trouble: Unreached | None, has_others: bool) -> None:
+        infirmary = self._infirmary
+        if infirmary is None or self._is_closing:
+            return
+        if trouble is None:
+            if infirmary:
+                infirmary.discharge(hop)
+        elif has_others:
+            infirmary.admit(hop, trouble)
+
     async def close(self) -> None:
         """Let go of every connection. Messages still on their way are deferred."""
         self._is_closing = True
+        if self._infirmary is not None:
+            self._infirmary.close()
         self._emptied = asyncio.get_running_loop().create_future()
         for pool in list(self._pools.values()):
             pool.close()
@@ -101,6 +137,7 @@ class SmtpCarrier:
         content: Content,
         recipients: Sequence[Recipient],
         outcomes: dict[Recipient, Outcome],
+        choice: str,
     ) -> tuple[Sequence[Recipient], Unreached | None]:
         """Give the message to `hop`. Whom it has not heard of comes back, for another hop."""
         unanswered: list[Recipient] = []
@@ -110,7 +147,7 @@ class SmtpCarrier:
             result = await self._pool(hop).submit(envelope, batch, content)
             if isinstance(result, Unreached):
                 return [*unanswered, *recipients], result
-            outcomes.update(result.outcomes)
+            outcomes.update(_explained(result.outcomes, choice) if choice else result.outcomes)
             unanswered += result.unanswered
             again = _too_many(result)
             if again:
@@ -141,6 +178,21 @@ class SmtpCarrier:
             self._emptied.set_result(None)
 
 
+def _choice(reason: str, troubles: Sequence[Unreached]) -> str:
+    """Why the mail is given to this hop, when it is not the first one. Nothing more is known of the first one than
+    that the route leads there."""
+    if not troubles:
+        return ""
+    return "; ".join([reason, *(f"not {words_of(trouble)}" for trouble in troubles)])
+
+
+def _explained(outcomes: Mapping[Recipient, Outcome], choice: str) -> dict[Recipient, Outcome]:
+    return {
+        who: replace(outcome, detail=f"{outcome.detail}; {choice}" if outcome.detail else choice)
+        for who, outcome in outcomes.items()
+    }
+
+
 def _too_many(result: Finished) -> list[Recipient]:
     """Those refused only because there were too many in one transaction (RFC 5321 §4.5.3.1.10).
 
@@ -164,6 +216,6 @@ def _not_carried(troubles: Sequence[Unreached]) -> Outcome:
     last = troubles[-1]
     if all(trouble.ended.end is End.LOOP for trouble in troubles):
         return Failed(Reply(554, "5.4.6", f"Mail loops back to this host: {last.ended.detail}"), last.host)
-    detail = "; ".join(f"{it.host}: {it.ended.end.value} {it.ended.detail}".strip() for it in troubles)
+    detail = "; ".join(words_of(it) for it in troubles)
     outcome = judge_end(last.ended.end, last.ended.reply, last.ended.detail, last.host)
     return replace(outcome, detail=detail)

@@ -14,7 +14,7 @@ import dns.rrset
 import pytest
 
 from shared.admin.demo.authority import Authority
-from shared.dns.answers import Found, MxRecord, NoData, NoSuchName, Trouble
+from shared.dns.answers import Found, MxRecord, NoData, NoSuchName, SrvRecord, Trouble
 from shared.dns.hosts import HostsFile
 from shared.dns.resolver import Resolver, join_families
 
@@ -69,6 +69,26 @@ def resolver(wire: Wire, tmp_path: Path) -> Resolver:
 def of(answer):
     """The values of an answer that must be Found, or its type."""
     return answer.values if isinstance(answer, Found) else type(answer)
+
+
+def test_services(resolver, wire):
+    """Names with an underscore are asked for, and hosts with one are left out."""
+
+    def replies(query):
+        reply = dns.message.make_response(query)
+        name = query.question[0].name
+        records = ["10 5 465 Smtp.example.org.", "20 0 465 b_d.example.org."]
+        if name.to_text().startswith("_submissions._tcp."):
+            reply.answer.append(dns.rrset.from_text_list(name, 300, dns.rdataclass.IN, dns.rdatatype.SRV, records))
+        return reply
+
+    wire.replies = replies
+    for _ in range(2):
+        answer = asyncio.run(resolver.srv("_submissions._tcp", "Example.org"))
+        assert of(answer) == (SrvRecord(10, 5, 465, "smtp.example.org"),)
+    assert wire.asked == [("_submissions._tcp.example.org.", "SRV")]
+    assert of(asyncio.run(resolver.srv("_submission._tcp", "example.org"))) is NoData
+    assert of(asyncio.run(resolver.srv("_submissions._tcp", "not a name"))) is NoSuchName
 
 
 @pytest.mark.parametrize(

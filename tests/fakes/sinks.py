@@ -5,7 +5,7 @@ in a folder. Local parts decide what a recipient gets: `refused…` 550 5.1.1, `
 of Mercury; this server must not share a fault with what it tests.
 
     python sinks.py --folder DIR --port 2600 --address 127.0.0.21 --address 127.0.0.22 [--delay 0.05]
-        [--certificate FILE --key FILE] [--no-utf8] [--no-8bit]
+        [--certificate FILE --key FILE [--client-authority FILE]] [--no-utf8] [--no-8bit]
 """
 
 from __future__ import annotations
@@ -72,6 +72,9 @@ async def serve(arguments: argparse.Namespace) -> None:
     if arguments.certificate:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(arguments.certificate, arguments.key)
+        if arguments.client_authority:
+            tls.load_verify_locations(arguments.client_authority)
+            tls.verify_mode = ssl.CERT_REQUIRED
 
     def protocol() -> SMTP:
         return SMTP(
@@ -99,6 +102,7 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--certificate", type=Path)
     parser.add_argument("--key", type=Path)
+    parser.add_argument("--client-authority", type=Path)
     parser.add_argument("--no-utf8", action="store_true")
     parser.add_argument("--no-8bit", action="store_true")
     arguments = parser.parse_args()

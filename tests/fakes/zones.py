@@ -19,7 +19,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, Trouble
+from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, SrvRecord, Trouble
 from shared.dns.resolver import join_families
 
 _WHOLE = (Found, NoData, NoSuchName, Trouble)
@@ -36,6 +36,11 @@ class FakeResolver:
     async def mx(self, domain: str) -> Answer[tuple[MxRecord, ...]]:
         await asyncio.sleep(0)  # a real one never answers at once
         return self._look_up(domain, "MX", lambda records: tuple(MxRecord(*record) for record in records))
+
+    async def srv(self, service: str, domain: str) -> Answer[tuple[SrvRecord, ...]]:
+        await asyncio.sleep(0)
+        name = f"{service}.{domain}"
+        return self._look_up(name, "SRV", lambda records: tuple(SrvRecord(*record) for record in records))
 
     async def addresses(self, host: str) -> Answer[tuple[str, ...]]:
         await asyncio.sleep(0)

@@ -6,6 +6,7 @@ import asyncio
 from ipaddress import ip_network
 
 import pytest
+from fakes.zones import FakeResolver
 
 from mercury_c.smarthost import SmarthostPlanner
 from shared.mail.address import parse_address
@@ -16,8 +17,8 @@ from shared.routing.next_hop import NextHop, Tls
 from shared.routing.site import Delivery, Site
 from shared.routing.table import RouteRule, RoutingTable
 
-ISP = NextHop("smtp.isp.example", 465, implicit_tls=True, login="office", password_file="/etc/isp")
-SPARE = NextHop("spare.isp.example", 587)
+ISP = NextHop("smtp.isp.example", 465, implicit_tls=True, login="office", password_file="/etc/isp", priority=1)
+SPARE = NextHop("spare.isp.example", 587, priority=2)
 INNER = NextHop("10.0.0.5", 25, Tls.OFF)
 TABLE = RoutingTable(
     "mail.hq.example",
@@ -72,3 +73,26 @@ def test_a_site_that_delivers_itself_has_nothing_here() -> None:
     answer = plan("a@x.example", "b@inner.example", site="branch")
     assert [leg.hops for leg in answer.legs] == [(INNER,)]
     assert [str(recipient.address) for recipient in answer.settled] == ["a@x.example"]
+
+
+def test_smarthosts_of_one_priority_take_turns_and_discovered_ones_take_their_place() -> None:
+    equal = (NextHop("a.example", priority=1), NextHop("b.example", priority=1))
+    found = NextHop("isp.example", 587, priority=2, discover=True)
+    table = RoutingTable("m.example", frozenset(), {"hq": Site("hq", (), Delivery.RELAY, (*equal, found))}, "hq")
+    records = [(20, 0, 465, "s2.isp.example"), (10, 0, 465, "s1.isp.example")]
+    zone = FakeResolver({"_submissions._tcp.isp.example": {"SRV": records}})
+    numbers = iter([0.9, 0.1])
+    planner = SmarthostPlanner(table, zone, lambda: next(numbers))
+    envelope = Envelope("ID", None, (Recipient(parse_address("a@x.example")),), 0.0, site="hq")
+
+    async def hosts() -> list[str]:
+        [leg] = (await planner.plan(envelope, envelope.recipients)).legs
+        assert leg.destination == "relay hq"
+        return [f"{hop.host}:{hop.port}" for hop in leg.hops]
+
+    async def twice() -> tuple[list[str], list[str]]:
+        return await hosts(), await hosts()
+
+    first, second = asyncio.run(twice())
+    assert first == ["b.example:25", "a.example:25", "s1.isp.example:465", "s2.isp.example:465"]
+    assert second[:2] == ["a.example:25", "b.example:25"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from shared.routing.next_hop import Trust
 from shared.smtp.client import Conversation
 from shared.smtp.client_events import Ended, Opening, StartTls
 from shared.smtp.judge import End
@@ -233,3 +237,92 @@ def test_a_trust_file_that_cannot_be_used_is_said_at_once(tmp_path: Path, conten
         ClientTls(path)
     with pytest.raises(TrustUnusable):
         ClientTls(tmp_path / "absent.pem")
+
+
+# -- pins, authorities of its own, certificates of ours ----------------------------------------------------------------
+
+
+def pin_of_file(certificate: Path) -> str:
+    """As OpenSSL's own tools compute it."""
+    loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+    key = loaded.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return base64.b64encode(hashlib.sha256(key).digest()).decode()
+
+
+def test_a_pinned_key_is_enough_and_another_is_none(tmp_path: Path) -> None:
+    pair = make_certificate(tmp_path, ["somebody.example"], lasts=timedelta(days=-1))
+    other = make_certificate(tmp_path, ["somebody.example"])
+    trust = Trust((pin_of_file(other[0]), pin_of_file(pair[0])))
+    tls = ClientTls()
+    assert Meeting(tls.unverified("relay.example", 465, trust), ServerEnd(pair)).ended is None
+    wrong = Trust((pin_of_file(other[0]),))
+    ended = Meeting(tls.unverified("relay.example", 465, wrong), ServerEnd(pair)).ended
+    assert ended is not None and ended.end is End.TLS
+    assert f"its pin is {pin_of_file(pair[0])}" in ended.detail
+
+
+def test_with_verification_a_pin_is_demanded_as_well(tmp_path: Path, authority: Authority) -> None:
+    pair = make_certificate(tmp_path, ["relay.example"], authority)
+    right, wrong = Trust((pin_of_file(pair[0]),)), Trust(("A" * 43 + "=",))
+    tls = ClientTls(authority.certificate)
+    assert Meeting(tls.verified("relay.example", 465, right), ServerEnd(pair)).ended is None
+    assert Meeting(tls.verified("relay.example", 465, wrong), ServerEnd(pair)).ended is not None
+    assert Meeting(tls.verified("other.example", 465, right), ServerEnd(pair)).ended is not None
+
+
+def test_a_resumed_session_is_held_to_the_pin_too(tmp_path: Path) -> None:
+    pair = make_certificate(tmp_path, ["relay.example"])
+    server = ServerEnd(pair)
+    creator = ClientTls().unverified("relay.example", 465, Trust((pin_of_file(pair[0]),)))
+    first = Meeting(creator, server)
+    first.connection.remember_session()
+    assert first.ended is None and Meeting(creator, server).ended is None
+
+
+def test_an_authority_of_its_own_is_believed_and_no_other(tmp_path: Path, authority: Authority) -> None:
+    own = make_authority(tmp_path, "Another Authority")
+    tls = ClientTls(authority.certificate)
+    trust = Trust(authorities=str(own.certificate))
+    for issuer, is_believed in ((own, True), (authority, False)):
+        pair = make_certificate(tmp_path, ["relay.example"], issuer)
+        assert (Meeting(tls.verified("relay.example", 465, trust), ServerEnd(pair)).ended is None) is is_believed
+
+
+@pytest.mark.parametrize("is_verified", [True, False])
+def test_a_certificate_of_ours_is_shown_when_it_is_asked_for(
+    tmp_path: Path, authority: Authority, is_verified: bool
+) -> None:
+    pair = make_certificate(tmp_path, ["relay.example"], authority)
+    own = make_certificate(tmp_path, ["hq.example"], authority)
+    tls = ClientTls(authority.certificate)
+    make = tls.verified if is_verified else tls.unverified
+    trust = Trust(certificate=str(own[0]), key=str(own[1]))
+    server = ServerEnd(pair)
+    server.context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
+    meeting = Meeting(make("relay.example", 465, trust), server)
+    assert meeting.ended is None
+    shown = meeting.server._tlsConnection.get_peer_certificate()
+    assert shown is not None and "hq.example" in shown.to_cryptography().subject.rfc4514_string()
+
+
+def test_files_that_cannot_be_used_are_said_and_changed_ones_are_read_again(
+    tmp_path: Path, authority: Authority
+) -> None:
+    own, other = make_certificate(tmp_path, ["hq.example"]), make_certificate(tmp_path, ["hq.example"])
+    tls = ClientTls(authority.certificate)
+    for trust in (
+        Trust(certificate=str(own[0]), key=str(other[1])),
+        Trust(certificate=str(own[0]), key=str(own[0])),
+        Trust(certificate=str(own[1]), key=str(own[1])),
+        Trust(certificate=str(tmp_path / "absent"), key=str(own[1])),
+        Trust(authorities=str(own[1])),
+    ):
+        with pytest.raises(TrustUnusable):
+            tls.verified("relay.example", 465, trust)
+    trust = Trust(certificate=str(own[0]), key=str(own[1]))
+    first = tls.verified("relay.example", 465, trust)
+    assert tls.verified("relay.example", 465, trust) is first
+    os.utime(own[0], (1, 1))
+    assert tls.verified("relay.example", 465, trust) is not first
