@@ -101,6 +101,7 @@ def listener_terms(listener: Listener, has_certificate: bool, mechanisms: Sequen
         auth=_ways_to_log_in(listener, mechanisms),
         starttls=has_certificate and listener.tls is ListenerTls.STARTTLS,
         implicit_tls=listener.tls is ListenerTls.IMPLICIT,
+        xclient=listener.xclient,
     )
 
 

@@ -27,6 +27,7 @@ from mercury_s.local.carrier import LocalCarrier, LocalPlanner
 from mercury_s.mailroom import Mailroom
 from mercury_s.pickup import Pickup, watch_pickup
 from mercury_s.porter import Porter
+from mercury_s.proxied import ProxiedListener
 from mercury_s.tally import Tally, make_tally
 from mercury_s.throttle import Throttle
 from shared.config.listeners import Listener, ListenerTls, TlsFloor
@@ -239,6 +240,8 @@ class ReceivingDaemon:
         accepting: Any = factory
         if listener.tls is ListenerTls.IMPLICIT:
             accepting = _implicit_tls(factory)
+        if listener.proxy:
+            accepting = ProxiedListener(accepting, listener.proxy, self._reactor)
         for sock in sockets:
             if self._seat is None:
                 _say_listening(listener, sock)

@@ -44,6 +44,7 @@ class ListenerTerms:
     auth: tuple[str, ...] = ()
     starttls: bool = False
     implicit_tls: bool = False
+    xclient: tuple[IpNetwork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

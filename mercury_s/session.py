@@ -44,6 +44,7 @@ from shared.smtp.events import (
     AuthAsked,
     ChunkBegun,
     ChunkEnded,
+    ClientIntroduced,
     ContentReceived,
     DataAsked,
     Event,
@@ -59,6 +60,7 @@ from shared.smtp.events import (
     TransactionReset,
     VerifyAsked,
 )
+from shared.smtp.extensions import Offer
 from shared.smtp.server import ServerConversation
 
 LOGINS_DOWN = Reply(454, "4.7.0", "Logins cannot be checked at the moment; try again later")
@@ -79,6 +81,9 @@ class Wire(Protocol):
     def close(self) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+    def introduce(self, address: str, is_encrypted: bool) -> None:
+        """A new session begins on this connection, with the client `address`; empty: with the same."""
+
     def tls_words(self) -> str:
         """Version and cipher of the connection, for the trace; empty in clear."""
 
@@ -93,9 +98,19 @@ class Wire(Protocol):
 
 
 class Session:
-    """`address` is the client's IP address."""
+    """`address` is the client's IP address. `is_encrypted`: TLS has begun before. `may_introduce`: the peer may say
+    XCLIENT."""
 
-    def __init__(self, door: Door, terms: ListenerTerms, welcome: Welcome, address: str, wire: Wire) -> None:
+    def __init__(
+        self,
+        door: Door,
+        terms: ListenerTerms,
+        welcome: Welcome,
+        address: str,
+        wire: Wire,
+        is_encrypted: bool = False,
+        may_introduce: bool = False,
+    ) -> None:
         self.messages = 0
         self.end = "lost"
         self._door = door
@@ -114,8 +129,9 @@ class Session:
         self._depositing = False
         self._is_gone = False
         self._is_leaving = False
-        self._conversation = ServerConversation(door.offer(terms, terms.implicit_tls), door.limits)
-        self._conversation.is_encrypted = terms.implicit_tls
+        self._may_introduce = may_introduce
+        self._conversation = ServerConversation(self._offer(is_encrypted or terms.implicit_tls), door.limits)
+        self._conversation.is_encrypted = is_encrypted or terms.implicit_tls
         if terms.is_submission:
             self._conversation.home = self._home()
         chains = door.filters.for_client(address) if door.filters and not welcome.exempt else None
@@ -209,6 +225,8 @@ class Session:
                 self._start_tls()
             case AuthAsked() | AuthAnswered():
                 self._authenticate(event)
+            case ClientIntroduced():
+                self._introduce(event)
             case HelpAsked():
                 self._conversation.reply(render_help(event.topic, self._conversation.state))
             case VerifyAsked():
@@ -374,9 +392,28 @@ class Session:
         self._conversation.reply(replies.TLS_READY)
         self._flush()
         self._conversation.tls_started()
-        self._conversation.offer = self._door.offer(self._terms, is_encrypted=True)
+        self._conversation.offer = self._offer(is_encrypted=True)
         self._helo = ""
         self._wire.start_tls()
+
+    def _offer(self, is_encrypted: bool) -> Offer:
+        offer = self._door.offer(self._terms, is_encrypted)
+        return replace(offer, xclient=True) if self._may_introduce else offer
+
+    def _introduce(self, event: ClientIntroduced) -> None:
+        """The peer speaks for somebody else: this session is over, and one with that client begins."""
+        self._forget()
+        self._flush()
+        log.event(
+            observed.CLIENT_INTRODUCED,
+            client=event.address or self._address,
+            by=self._address,
+            name=event.name or None,
+            helo=event.helo or None,
+        )
+        self.end = "introduced another client"
+        self._is_gone = True
+        self._wire.introduce(event.address, self._conversation.is_encrypted)
 
     # ---- AUTH -----------------------------------------------------------------------------------------------------
 

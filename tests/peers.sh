@@ -14,7 +14,7 @@ if [ "$(id -u)" -eq 0 ]; then as_root=""; else as_root="sudo"; fi
 has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 
 missing=""
-for program in curl swaks nsd strace "$@"; do
+for program in curl swaks nsd strace haproxy "$@"; do
     has "$program" && continue
     missing="$missing $program"
     [ "$program" != gcc ] || missing="$missing libc6-dev"

@@ -103,6 +103,15 @@ class AuthAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientIntroduced:
+    """XCLIENT: for whom the peer speaks; what it does not know is empty. Answer with 220 and begin anew."""
+
+    address: str
+    name: str = ""
+    helo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HelpAsked:
     topic: str
 
@@ -138,6 +147,7 @@ Event = (
     | TlsAsked
     | AuthAsked
     | AuthAnswered
+    | ClientIntroduced
     | HelpAsked
     | VerifyAsked
     | QuitSaid

@@ -12,7 +12,7 @@ class Offer:
     """What a listener offers at this moment of a session. `size` in octets; `auth` names mechanisms.
 
     `recipients` of a message and `messages` of a session are said in LIMITS (RFC 9422) unless they are 0.
-    `requiretls` is for encrypted connections (RFC 8689 §2).
+    `requiretls` is for encrypted connections (RFC 8689 §2). `xclient` is for peers that are believed (xclient.py).
     """
 
     hostname: str
@@ -22,6 +22,7 @@ class Offer:
     requiretls: bool = False
     recipients: int = 0
     messages: int = 0
+    xclient: bool = False
 
     def answer(self, client: str, is_extended: bool) -> Reply:
         """The reply to EHLO or HELO. No enhanced code here (RFC 2034 §4)."""
@@ -43,6 +44,8 @@ class Offer:
             lines.append("LIMITS " + " ".join(f"{name}={most}" for name, most in named if most))
         if self.requiretls:
             lines.append("REQUIRETLS")
+        if self.xclient:
+            lines.append("XCLIENT NAME ADDR PORT PROTO HELO")
         if self.starttls:
             lines.append("STARTTLS")
         if self.auth:

@@ -35,7 +35,8 @@ from shared.smtp.events import (
 )
 from shared.smtp.extensions import Offer
 from shared.smtp.grammar import SyntaxFault, parse_mail, parse_rcpt
-from shared.smtp.transitions import NEXT, VERBS, State, sequence_reply
+from shared.smtp.transitions import NEXT, VERBS, XCLIENT, State, sequence_reply
+from shared.smtp.xclient import parse_xclient
 
 _NO_ARGUMENT = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
 #  The other languages that web pages and lost programs speak at us: nothing they say is answered as mail.
@@ -212,7 +213,7 @@ class ServerConversation:
             return self._hang_up(replies.NOT_SMTP) if line[0] == 0x16 else self._refuse(replies.CONTROL_CHARACTER)
         word, _, rest = line.partition(b" ")
         verb = word.upper().decode("latin-1")
-        if verb not in VERBS:
+        if verb not in VERBS and not (verb == XCLIENT and self.offer.xclient):
             is_foreign = verb in _OTHER_PROTOCOLS or verb.startswith("SSH-")
             return self._hang_up(replies.NOT_SMTP) if is_foreign else self._refuse(replies.UNKNOWN_COMMAND)
         try:
@@ -272,6 +273,8 @@ class ServerConversation:
                 return self._starttls()
             case "AUTH":
                 return self._auth(argument)
+            case "XCLIENT":
+                return self._introduce(argument)
             case _:
                 return self._small_command(verb, argument)
 
@@ -317,6 +320,12 @@ class ServerConversation:
             #  What stands behind STARTTLS would be read as if TLS had protected it.
             return self._hang_up(replies.COMMANDS_BEHIND_TLS)
         return self._owe("STARTTLS", TlsAsked())
+
+    def _introduce(self, argument: str) -> Event | _Step:
+        introduced = parse_xclient(argument)
+        if self._buffer:
+            return self._refuse(replies.XCLIENT_COMES_LAST)
+        return self._owe(XCLIENT, introduced)
 
     def _out_of_sequence(self, verb: str, argument: str) -> Event | _Step:
         reply = sequence_reply(self.state, verb, self._refused_recipients)

@@ -35,9 +35,13 @@ NEXT: dict[tuple[State, str], State] = {
     (State.CHUNKS, "BDAT"): State.CHUNKS,
     (State.READY, "STARTTLS"): State.START,
     (State.READY, "AUTH"): State.READY,
+    (State.START, "XCLIENT"): State.START,
+    (State.READY, "XCLIENT"): State.START,
 }
 
-VERBS = frozenset(verb for _, verb in NEXT)
+#  Known only where it is offered.
+XCLIENT = "XCLIENT"
+VERBS = frozenset(verb for _, verb in NEXT) - {XCLIENT}
 
 
 def sequence_reply(state: State, verb: str, refused_recipients: bool) -> Reply:
@@ -46,7 +50,7 @@ def sequence_reply(state: State, verb: str, refused_recipients: bool) -> Reply:
         return replies.HELLO_FIRST
     if state is State.CHUNKS:
         return replies.CHUNKS_BEGUN
-    if verb in ("STARTTLS", "AUTH"):
+    if verb in ("STARTTLS", "AUTH", XCLIENT):
         return replies.FINISH_FIRST
     if verb == "MAIL":
         return replies.MAIL_ALREADY
