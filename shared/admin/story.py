@@ -26,8 +26,6 @@ TWIN_SECONDS = 5.0
 _TWIN_PREFIX = "recipient-"
 _ARRIVED = "arrived"
 _NAMES = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "MercuryE"}
-#  In trails a daemon is called by its letter.
-_LETTERS = {"s": "mercury-s", "c": "mercury-c", "e": "mercury-e"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +75,7 @@ def _from_trails(spool: Spool, queue_id: str) -> Iterator[Step]:
             yield Step(entry.arrived, "mercury-s", _ARRIVED, {key: value for key, value in fields.items() if value})
         for record in Trail(f"{spool.folder(entry.lane)}/trail/{entry.name}").records:
             fields = {key: getattr(record, key) for key in ("recipient", "reply", "host", "detail")}
-            daemon = _LETTERS.get(record.daemon, record.daemon)
-            yield Step(record.at, daemon, record.event, {key: value for key, value in fields.items() if value})
+            yield Step(record.at, record.daemon, record.event, {key: value for key, value in fields.items() if value})
 
 
 def _from_events(folder: Path, queue_id: str) -> Iterator[Step]:

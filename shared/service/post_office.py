@@ -68,10 +68,10 @@ class Judge:
 
 
 class PostOffice:
-    """`daemon` is s, c or e. `open` before anything else; `close` last, when nothing is in flight."""
+    """`letter` is s, c or e: the daemon's name behind `mercury-`. `open` before anything else; `close` last, when nothing is in flight."""
 
-    def __init__(self, config: Config, daemon: str, loop: asyncio.AbstractEventLoop, reactor: Any) -> None:
-        self.daemon = daemon
+    def __init__(self, config: Config, letter: str, loop: asyncio.AbstractEventLoop, reactor: Any) -> None:
+        self.daemon = f"mercury-{letter}"
         self._reactor = reactor
         self.judge = Judge(routing_table(config))
         self.spool = Spool(config.spool, socket.gethostname(), log.event)
@@ -79,7 +79,7 @@ class PostOffice:
         self.committer = Committer(loop.call_soon_threadsafe, loop.call_soon)
         self.ids = QueueIds(self.spool.root)
         self.depositor = Depositor(self.spool, self.committer, self.ids)
-        self.owner = Owner(self.spool, daemon)
+        self.owner = Owner(self.spool, self.daemon)
 
     def open(self) -> None:
         """Raises StartTrouble when mail cannot be kept where the configuration says."""
