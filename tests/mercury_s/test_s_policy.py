@@ -58,6 +58,14 @@ def test_clients(changes: dict[str, object], rules: list[Rule], expected: tuple[
         assert verdict.reason
 
 
+def test_the_reason_names_the_rule_and_where_it_stands() -> None:
+    rules = [rule("198.51.100.0/24", "allow"), rule("192.0.2.0/24", "refuse")]
+    refused = decide_client(FACTS, rules)
+    assert refused.reason == "connection rule 2 (/etc/mercury/mercury.yaml:7) refuses the client"
+    relayed = decide_client(FACTS, [rule("192.0.2.0/24", "relay")])
+    assert relayed.reason == "connection rule 1 (/etc/mercury/mercury.yaml:7) lets the client relay"
+
+
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
