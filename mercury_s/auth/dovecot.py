@@ -39,7 +39,8 @@ class DovecotLogins:
         if not password or "\0" in login + password:
             return None
         proof = base64.b64encode(f"\0{login}\0{password}".encode()).decode("ascii")
-        question = ("PLAIN", "service=smtp", f"rip={client}", "secured", f"resp={proof}")
+        #  Who fails is slowed by us already (failures.py); a second penalty would hit those who succeed, too.
+        question = ("PLAIN", "service=smtp", f"rip={client}", "secured", "no-penalty", f"resp={proof}")
         try:
             async with asyncio.timeout(_SECONDS):
                 verb, fields = await (await self._open()).ask(question)
