@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.delivery.carrier import Carrier, RoutePlanner
+from shared.delivery.same_host import same_host_first
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.outcome import Deferred, Delivered, Outcome
@@ -51,8 +52,9 @@ async def attempt(
     outcomes: Outcomes,
     keep: Callable[[Outcomes], Awaitable[None]],
     report: Report,
+    may_have_it: Sequence[str] = (),
 ) -> None:
-    """Fill `outcomes`; what is in it when the attempt is called off, counts.
+    """Fill `outcomes`; what is in it when the attempt is called off, counts. `may_have_it`: see same_host.py.
 
     `keep` makes deliveries durable before more of the message is carried: a crash then repeats at most the legs that
     were under way.
@@ -60,6 +62,8 @@ async def attempt(
     plan = await _plan(crew.planner, envelope, recipients, report)
     if plan.settled:
         outcomes.update(plan.settled)
+    if may_have_it:
+        plan = Plan(tuple(same_host_first(leg, may_have_it) for leg in plan.legs))
     if len(plan.legs) == 1:
         outcomes.update(await _carry(crew.carrier, envelope, content, plan.legs[0], report))
     elif plan.legs:

@@ -17,6 +17,7 @@ from shared.delivery.carrier import Carrier, RoutePlanner
 from shared.delivery.errands import Errands
 from shared.delivery.reports import Reports
 from shared.delivery.rounds import BeginWatch, Limits, Rounds, claim_all
+from shared.delivery.same_host import hosts_that_may_have_it
 from shared.delivery.settle import Desk, say_outcomes, settle
 from shared.delivery.settlement import MAYBE_DELIVERED, History, decide_settlement, is_plain_success
 from shared.delivery.sorting import Sorter, judge_again
@@ -260,6 +261,7 @@ class Runner:
                 job.outcomes,
                 lambda news: self._keep(job, news),
                 self._report,
+                hosts_that_may_have_it(claim.trail.records) if claim.attempts else (),
             )
         job.is_settling = True
         if is_plain_success(job.outcomes):

@@ -1,4 +1,8 @@
-"""What waits in the lane: new mail in the order it came, and everything else by its next attempt.
+"""What waits in the lane, and who is next when there is room.
+
+    later     by its next attempt (shared/spool/schedule.py)
+    ready     due: urgent before usual before bulk, new and old in turns, flow by flow
+    parked    due, but its destination has no room: it comes back when there is some
 
 New mail and old are taken in turns, so that a backlog that is due all at once (a smarthost is back after a day) does
 not delay the letter written now, nor the other way round. Only names and times; nothing is opened here.
@@ -7,43 +11,126 @@ not delay the letter written now, nor the other way round. Only names and times;
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
+from shared.delivery.turns import Turns
+from shared.spool.names import standing
 from shared.spool.schedule import Schedule
+
+#  One in so many goes to the lowest rank that waits: bulk is slowed down by urgent mail, never stopped.
+SHARE_OF_THE_LOWEST = 8
+#  What is due at once is made ready in portions, as a million names take seconds.
+RIPEN_AT_ONCE = 1000
+
+
+class _Rank:
+    """Mail of one urgency: what is new, and what has waited."""
+
+    def __init__(self) -> None:
+        self.new, self.old = Turns(), Turns()
+        self._is_new_next = True
+
+    def __bool__(self) -> bool:
+        return bool(self.new) or bool(self.old)
+
+    def next(self) -> str:
+        first, second = (self.new, self.old) if self._is_new_next else (self.old, self.new)
+        self._is_new_next = not self._is_new_next
+        return (first or second).next()
 
 
 class Waiting:
-    """Names may be in both queues at once; the second claim of a name finds nothing, which costs a rename."""
+    """A name is in one place only. A second claim of a name would find nothing, which costs a rename."""
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
-        self._fresh: deque[str] = deque()
+        self._ranks = (_Rank(), _Rank(), _Rank())
+        self._ready: set[str] = set()
+        self._parked: dict[str, str] = {}
+        self._parked_at: dict[str, deque[str]] = {}
+        self._resumed: deque[str] = deque()
+        self._now = float("-inf")
+        self._handed_out = 0
 
     def __len__(self) -> int:
-        return len(self._schedule) + len(self._fresh)
+        return len(self._schedule) + len(self._ready) + len(self._parked)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._schedule or name in self._ready or name in self._parked
 
     def arrive(self, name: str) -> None:
         """New, and due."""
-        self._fresh.append(name)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._schedule
-
-    def forget(self, name: str) -> None:
-        self._schedule.forget(name)
+        if name not in self._ready and name not in self._parked:
+            self._schedule.forget(name)
+            self._make_ready(name, is_new=True)
 
     def notice(self, name: str, due: float) -> None:
         """It waits until `due`."""
+        if name in self._ready or name in self._parked:
+            if due <= self._now:
+                return
+            self.forget(name)
         self._schedule.notice(name, due)
+
+    def forget(self, name: str) -> None:
+        self._schedule.forget(name)
+        #  What stands in the turns under this name is passed over when it comes up.
+        self._ready.discard(name)
+        self._parked.pop(name, None)
+
+    def park(self, name: str, destination: str) -> None:
+        """It is due, and waits for room at `destination` as long as that takes."""
+        self.forget(name)
+        self._parked[name] = destination
+        self._parked_at.setdefault(destination, deque()).append(name)
+
+    def destinations(self) -> Iterable[str]:
+        """Those that something is parked for."""
+        return tuple(self._parked_at) if self._parked_at else ()
+
+    def resume(self, destination: str, limit: int) -> list[str]:
+        """Names parked for `destination` that are the next to be taken, the longest parked first."""
+        names: list[str] = []
+        parked = self._parked_at[destination]
+        while parked and len(names) < limit:
+            name = parked.popleft()
+            if self._parked.get(name) == destination:
+                del self._parked[name]
+                self._ready.add(name)
+                self._resumed.append(name)
+                names.append(name)
+        if not parked:
+            del self._parked_at[destination]
+        return names
 
     def take(self, now: float, limit: int) -> list[str]:
         """At most `limit` names that are due; they no longer wait here."""
-        fresh = self._fresh
-        fair = min(len(fresh), (limit + 1) // 2)
-        names = self._schedule.due(now, limit - fair) if len(self._schedule) else []
-        for _ in range(min(len(fresh), limit - len(names))):
-            names.append(fresh.popleft())
+        self._now = now
+        for name in self._schedule.due(now, RIPEN_AT_ONCE) if len(self._schedule) else ():
+            if name not in self._ready:
+                self._make_ready(name, is_new=False)
+        names: list[str] = []
+        ready = self._ready
+        while len(names) < limit and (name := self._next()):
+            if name in ready:
+                ready.discard(name)
+                names.append(name)
         return names
 
     def next_due(self) -> float | None:
         """When `take` will have something; any time in the past if it has now."""
-        return float("-inf") if self._fresh else self._schedule.next_due()
+        return float("-inf") if self._ready else self._schedule.next_due()
+
+    def _make_ready(self, name: str, is_new: bool) -> None:
+        flow, priority = standing(name)
+        rank = self._ranks[0 if priority > 0 else 1 if priority == 0 else 2]
+        self._ready.add(name)
+        (rank.new if is_new else rank.old).add(flow, name)
+
+    def _next(self) -> str:
+        """Empty when nothing is ready."""
+        if self._resumed:
+            return self._resumed.popleft()
+        self._handed_out += 1
+        ranks = self._ranks if self._handed_out % SHARE_OF_THE_LOWEST else self._ranks[::-1]
+        return next((rank.next() for rank in ranks if rank), "")

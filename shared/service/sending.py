@@ -83,7 +83,7 @@ class SendingDaemon:
             helo=self._config.hostname,
             resolver=self._resolver,
             read_secret=self._read_secret,
-            keeps_to_the_well=self._lane is Lane.RELAY,
+            are_smarthosts=self._lane is Lane.RELAY,
         )
 
     def _retire(self, carrier: SmtpCarrier, resolver: Resolver) -> None:

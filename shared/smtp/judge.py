@@ -63,8 +63,16 @@ _REPLIES = {
     End.UNREADABLE: (451, "4.3.0"),
 }
 
-#  530 (login needed), 534, 535 and 538 (login not good enough) speak of us, not of the recipient (RFC 4954 §6).
-_LOGIN_CODES = frozenset({530, 534, 535, 538})
+#  530 (login needed), 534, 535 and 538 (login not good enough), 523 to 525 (TLS or another password needed, account
+#  closed) and their enhanced codes speak of us, not of the recipient (RFC 4954 §6, RFC 5248).
+_LOGIN_CODES = frozenset({523, 524, 525, 530, 534, 535, 538})
+_LOGIN_STATES = frozenset({"5.7.8", "5.7.9", "5.7.10", "5.7.11", "5.7.12", "5.7.13", "5.7.14"})
+#  What a smarthost says when it does not know us. No code tells this from a refusal of the recipient.
+_STRANGER = (
+    "relaying denied", "relay access denied", "relay denied", "relaying not permitted", "relay not permitted",
+    "unable to relay", "not permitted to relay", "not allowed to relay", "authentication required",
+    "authentication is required", "authenticate first", "must authenticate", "please authenticate", "starttls",
+)  # fmt: skip
 #  A server that does not know the commands it has just agreed to is out of order; it says nothing about the mail.
 _SEQUENCE_CODES = frozenset({500, 502, 503})
 #  RFC 1870 §6.1, RFC 3463 §3.4: the message is too large for this recipient or this server, and will stay so.
@@ -84,6 +92,18 @@ def judge_reply(step: Step, reply: Reply, host: str, passes_dsn: bool = False) -
     return Deferred(softened, host, reason)
 
 
+def judge_smarthost(outcome: Outcome) -> Outcome:
+    """`outcome` at a server that is there to send on what we give it: that it does not is for the operator to settle.
+    From a mail exchanger the same words are about the recipient."""
+    if not isinstance(outcome, Failed) or outcome.reply.code == 552:
+        return outcome
+    text = outcome.reply.text.lower()
+    if not any(words in text for words in _STRANGER):
+        return outcome
+    why = "the smarthost does not relay for us: for the operator to settle, not for the sender"
+    return Deferred(_softened(outcome.reply), outcome.host, f"{why}; {outcome.detail}" if outcome.detail else why)
+
+
 def judge_end(end: End, reply: Reply | None, detail: str, host: str, maybe_delivered: bool = False) -> Deferred:
     """The outcome for recipients that had no answer when the conversation ended."""
     if reply is not None and reply.is_transient:
@@ -98,7 +118,7 @@ def judge_end(end: End, reply: Reply | None, detail: str, host: str, maybe_deliv
 
 def _excuse(step: Step, reply: Reply) -> tuple[Reply, str] | None:
     """What a 5xx is taken for, and why; None when it is taken at its word."""
-    if reply.code in _LOGIN_CODES:
+    if reply.code in _LOGIN_CODES or reply.enhanced in _LOGIN_STATES:
         return _softened(reply), "the server wants another login: for the operator to settle, not for the sender"
     if reply.code in _SEQUENCE_CODES and step is not Step.RCPT:
         return _softened(reply), f"the server does not follow the protocol at {step}"

@@ -20,7 +20,7 @@ from shared.mail.reply import Reply
 from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop, Tls
 from shared.smtp.client_events import Ended, Finished
-from shared.smtp.judge import End, judge_end
+from shared.smtp.judge import End, judge_end, judge_smarthost
 from shared.tls.client import ClientTls
 from shared.transport.back_off import BackOff
 from shared.transport.connection import SmtpConnection
@@ -38,7 +38,8 @@ _STOPPING = Unreached(Ended(End.GOODBYE, None, "this daemon is stopping"), "")
 class SmtpCarrier:
     """Satisfies shared.delivery.carrier.Carrier. `helo` is our own host name. See Dialer for the other arguments.
 
-    `keeps_to_the_well`: a hop that fails where there are others is passed over until a probe has found it well.
+    `are_smarthosts`: a hop that fails where there are others is passed over until a probe has found it well, and a
+    refusal to relay is not the recipient's fault.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class SmtpCarrier:
         limits: PoolLimits = PoolLimits(),  # noqa: B008 - it is frozen
         connect_timeout: float = 30.0,
         source_addresses: tuple[str, ...] = (),
-        keeps_to_the_well: bool = False,
+        are_smarthosts: bool = False,
         make_nonce: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         self._dialer = Dialer(
@@ -68,7 +69,7 @@ class SmtpCarrier:
         self._limits = limits
         self._back_off: BackOff[NextHop, Unreached] = BackOff(reactor.seconds)
         self._infirmary = (
-            Infirmary(reactor, self._dialer.dial, self._back_off.note_success) if keeps_to_the_well else None
+            Infirmary(reactor, self._dialer.dial, self._back_off.note_success) if are_smarthosts else None
         )
         self._pools: dict[NextHop, HopPool] = {}
         self._idle: dict[SmtpConnection, None] = {}
@@ -83,8 +84,8 @@ class SmtpCarrier:
         for hop in self._hops_in_turn(leg.hops, passed_over) if not self._is_closing else ():
             if envelope.requiretls and hop.tls not in (Tls.VERIFY, Tls.PIN):
                 hop = replace(hop, tls=Tls.VERIFY)  #  RFC 8689 §4.2.1
-            choice = _choice(leg.reason, passed_over + troubles)
-            remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes, choice)
+            before = passed_over + troubles if passed_over or troubles else ()
+            remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes, leg, before)
             if trouble is not None:
                 troubles.append(trouble)
             self._note_health(hop, trouble, len(leg.hops) > 1)
@@ -137,7 +138,8 @@ class SmtpCarrier:
         content: Content,
         recipients: Sequence[Recipient],
         outcomes: dict[Recipient, Outcome],
-        choice: str,
+        leg: Leg,
+        before: Sequence[Unreached],
     ) -> tuple[Sequence[Recipient], Unreached | None]:
         """Give the message to `hop`. Whom it has not heard of comes back, for another hop."""
         unanswered: list[Recipient] = []
@@ -147,13 +149,27 @@ class SmtpCarrier:
             result = await self._pool(hop).submit(envelope, batch, content)
             if isinstance(result, Unreached):
                 return [*unanswered, *recipients], result
-            outcomes.update(_explained(result.outcomes, choice) if choice else result.outcomes)
+            outcomes.update(self._explained(result.outcomes, leg.reason, before))
             unanswered += result.unanswered
             again = _too_many(result)
             if again:
                 most = len(batch) - len(again)
             recipients = [*again, *rest] if rest or again else ()
         return unanswered, None
+
+    def _explained(
+        self, outcomes: Mapping[Recipient, Outcome], reason: str, before: Sequence[Unreached]
+    ) -> Mapping[Recipient, Outcome]:
+        """With why it was this hop, unless it went as it should: the first hop, and delivered."""
+        if not before and all(type(outcome) is Delivered for outcome in outcomes.values()):
+            return outcomes
+        choice = _choice(reason, before)
+        told: dict[Recipient, Outcome] = {}
+        for who, outcome in outcomes.items():
+            if self._infirmary is not None:
+                outcome = judge_smarthost(outcome)
+            told[who] = replace(outcome, detail="; ".join(filter(None, (outcome.detail, choice))))
+        return told
 
     def _pool(self, hop: NextHop) -> HopPool:
         pool = self._pools.get(hop)
@@ -179,18 +195,8 @@ class SmtpCarrier:
 
 
 def _choice(reason: str, troubles: Sequence[Unreached]) -> str:
-    """Why the mail is given to this hop, when it is not the first one. Nothing more is known of the first one than
-    that the route leads there."""
-    if not troubles:
-        return ""
+    """Why the mail is given to this hop: the route, and what was wrong with those before it."""
     return "; ".join([reason, *(f"not {words_of(trouble)}" for trouble in troubles)])
-
-
-def _explained(outcomes: Mapping[Recipient, Outcome], choice: str) -> dict[Recipient, Outcome]:
-    return {
-        who: replace(outcome, detail=f"{outcome.detail}; {choice}" if outcome.detail else choice)
-        for who, outcome in outcomes.items()
-    }
 
 
 def _too_many(result: Finished) -> list[Recipient]:

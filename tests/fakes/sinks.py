@@ -6,6 +6,7 @@ of Mercury; this server must not share a fault with what it tests.
 
     python sinks.py --folder DIR --port 2600 --address 127.0.0.21 --address 127.0.0.22 [--delay 0.05]
         [--certificate FILE --key FILE [--client-authority FILE]] [--no-utf8] [--no-8bit]
+        [--vanish 1]
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 class Keeper:
     """Hooks of aiosmtpd: judge recipients by their local part, keep what comes."""
 
-    def __init__(self, folder: Path, delay: float) -> None:
+    def __init__(self, folder: Path, delay: float, vanish: int) -> None:
         self._folder = folder
+        self._to_vanish = vanish
         self._delay = delay
         self._numbers = itertools.count(len(list(folder.glob("*.json"))))
 
@@ -61,12 +63,15 @@ class Keeper:
         part = self._folder / f"{number:06}.part"
         part.write_text(json.dumps(facts))
         os.rename(part, self._folder / f"{number:06}.json")
+        if self._to_vanish:
+            self._to_vanish -= 1
+            server.transport.abort()  # type: ignore[attr-defined]
         return f"250 2.0.0 kept as {number:06}"
 
 
 async def serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
-    keeper = Keeper(arguments.folder, arguments.delay)
+    keeper = Keeper(arguments.folder, arguments.delay, arguments.vanish)
 
     tls = None
     if arguments.certificate:
@@ -100,6 +105,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--address", action="append", required=True)
     parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--vanish", type=int, default=0, help="so many messages are kept and never answered")
     parser.add_argument("--certificate", type=Path)
     parser.add_argument("--key", type=Path)
     parser.add_argument("--client-authority", type=Path)

@@ -9,7 +9,7 @@ from typing import Any
 from wires import HOP, TLS_EHLO, Net, only
 
 from shared.dns.answers import NoData
-from shared.mail.outcome import Deferred, Delivered
+from shared.mail.outcome import Deferred, Delivered, Failed
 from shared.observe import events
 from shared.observe.log import log
 from shared.routing.next_hop import NextHop, Tls
@@ -41,7 +41,7 @@ async def fallen_over(net: Net) -> Any:
 
 @played
 async def test_mail_keeps_away_from_a_hop_that_failed_until_a_probe_has_found_it_well() -> None:
-    net = Net(keeps_to_the_well=True)
+    net = Net(are_smarthosts=True)
     said: list[str] = []
     with log.watched(lambda name, fields: said.append(name)):
         second = await fallen_over(net)
@@ -73,7 +73,7 @@ async def test_mail_keeps_away_from_a_hop_that_failed_until_a_probe_has_found_it
 
 @played
 async def test_a_probe_needs_the_login_to_succeed() -> None:
-    net = Net(keeps_to_the_well=True)
+    net = Net(are_smarthosts=True)
     relay = NextHop("relay.example", 465, Tls.VERIFY, True, login="office", password_file="secret")
 
     async def until_login(answer: str) -> Any:
@@ -95,7 +95,7 @@ async def test_a_probe_needs_the_login_to_succeed() -> None:
 
 @played
 async def test_when_all_are_ill_they_are_asked_all_the_same() -> None:
-    net = Net(keeps_to_the_well=True)
+    net = Net(are_smarthosts=True)
     leg = net.carry(HOP, SECOND)
     await net.refuse()
     await net.refuse()
@@ -115,7 +115,7 @@ async def test_when_all_are_ill_they_are_asked_all_the_same() -> None:
 
 @played
 async def test_a_hop_alone_is_tried_with_the_next_message() -> None:
-    net = Net(keeps_to_the_well=True)
+    net = Net(are_smarthosts=True)
     leg = net.carry(HOP)
     await net.refuse()
     assert isinstance(only(await leg), Deferred)
@@ -125,7 +125,7 @@ async def test_a_hop_alone_is_tried_with_the_next_message() -> None:
 
 @played
 async def test_a_hop_that_nobody_misses_is_probed_no_more() -> None:
-    net = Net(keeps_to_the_well=True)
+    net = Net(are_smarthosts=True)
     await fallen_over(net)
     net.names["relay.example"] = NoData()
     for _ in range(int(MEMORY / 60) + 3):
@@ -137,7 +137,7 @@ async def test_a_hop_that_nobody_misses_is_probed_no_more() -> None:
 
 @played
 async def test_closing_ends_the_probes() -> None:
-    net = Net(keeps_to_the_well=True)
+    net = Net(are_smarthosts=True)
     await fallen_over(net)
     await net.carrier.close()
     await net.later(300)
@@ -154,3 +154,22 @@ async def test_mail_exchangers_are_not_probed() -> None:
     await net.settle()
     assert net.dialled == ["192.0.2.1:25"]
     leg.cancel()
+
+
+@played
+async def test_a_smarthost_that_refuses_to_relay_bounces_nothing() -> None:
+    """An MX that says so speaks of the recipient."""
+    for is_smarthost, kind in ((True, Deferred), (False, Failed)):
+        net = Net(are_smarthosts=is_smarthost)
+        leg = net.carry()
+        peer = await (await net.accept()).open()
+        await peer.hear("250 ok", "554 5.7.1 <bob@x.example>: Relay access denied", "554 5.5.1 no valid recipients")
+        outcome = only(await leg)
+        assert type(outcome) is kind
+        assert outcome.reply.code == (454 if is_smarthost else 554)
+        assert "Relay access denied" in outcome.reply.text
+        net = Net(are_smarthosts=is_smarthost)
+        leg = net.carry()
+        peer = await (await net.accept()).open()
+        await peer.hear("250 ok", "550 5.1.1 <bob@x.example>: no such user", "554 5.5.1 no valid recipients")
+        assert isinstance(only(await leg), Failed)
