@@ -7,8 +7,8 @@ who gets it (mailing_list.py).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
+
+from mercury_s.encoded_word import decode_words
 
 #  Of a list that the message came through before, or of whoever pretends: there is one list now, and this is it.
 _OURS_TO_SAY = frozenset(
@@ -79,18 +79,11 @@ def render_head(fields: list[Field], own: list[str], reply_to: str, tag: str) ->
 
 
 def _tagged(name: bytes, field: bytes, tag: str) -> bytes:
-    if not tag or name != b"subject" or f"[{tag}]".lower() in _readable(value_of(field)).lower():
-        return field
+    if (
+        not tag
+        or name != b"subject"
+        or f"[{tag}]".lower() in decode_words(value_of(field).decode("utf-8", "replace")).lower()
+    ):
+        return field  #  a mail program may have encoded our tag with the rest (RFC 2047)
     head, colon, value = field.partition(b":")
     return head + colon + f" [{tag}] ".encode() + value.lstrip(b" \t")
-
-
-def _readable(value: bytes) -> str:
-    """A subject with its encoded words decoded (RFC 2047): a mail program may have encoded our tag with the rest."""
-    text = value.decode("utf-8", "replace")
-    if "=?" not in text:
-        return text
-    try:
-        return str(make_header(decode_header(text)))
-    except (HeaderParseError, ValueError, LookupError):
-        return text

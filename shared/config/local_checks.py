@@ -11,8 +11,6 @@ from shared.config.problem import Problem, shown
 def check_local(config: Config) -> Iterator[Problem]:
     local = config.local
     domains = local.domains
-    if local.srs_domain and not local.srs:
-        yield local.origin.problem("'srs_domain' means nothing without 'srs: true'", "srs_domain")
     if local.srs_domain and local.srs_domain not in domains:
         text = f"{shown(local.srs_domain)} is none of the local 'domains': what comes back would not be known"
         yield local.origin.problem(text, "srs_domain")
