@@ -7,14 +7,14 @@ when something asks (filters, submission): mail from strangers passes unparsed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #  RFC 5322 §3.6.8   ftext = %d33-57 / %d59-126; white space before the colon is obsolete, and read (§4.5).
+_FOLDS = b" \t"
 _FTEXT = bytes(range(33, 58)) + bytes(range(59, 127))
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """`raw` is the field as it came, with its folded lines and its last line end. `name` is in lower case."""
 
     name: bytes
@@ -43,7 +43,7 @@ def split_fields(header: bytes) -> Iterator[Field]:
         if header.startswith(b"\r\n", start):
             return  #  the empty line: what follows is the body
         end = header.find(b"\r\n", start)
-        while end >= 0 and header[end + 2 : end + 3] in (b" ", b"\t"):
+        while 0 <= end < size - 2 and header[end + 2] in _FOLDS:
             end = header.find(b"\r\n", end + 2)
         stop = size if end < 0 else end + 2
         yield _field(header[start:stop])
@@ -51,8 +51,7 @@ def split_fields(header: bytes) -> Iterator[Field]:
 
 
 def _field(raw: bytes) -> Field:
-    name, colon, _ = raw.partition(b":")
-    name = name.rstrip(b" \t")
-    if not colon or not name or name.translate(None, _FTEXT):
+    name = raw[: max(raw.find(b":"), 0)].rstrip(b" \t")
+    if not name or name.translate(None, _FTEXT):
         return Field(b"", raw)
     return Field(name.lower(), raw)
