@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import socket
 import time
-from pathlib import Path
 from typing import BinaryIO
 
 from shared.admin.entries import QueueEntry, list_entries
-from shared.admin.sendmail import EX_CONFIG, EX_NOPERM, EX_OK, Stop
-from shared.config.load import ConfigErrors, load
+from shared.admin.sendmail import EX_NOPERM, EX_OK, Stop
+from shared.config.model import Config
 from shared.mail.reply import printable
 from shared.spool.spool import Spool
 
 _HEAD = "-Queue ID- --Size-- ----Arrival Time---- -Sender/Recipient-------"
 
 
-def print_queue(path: str, out: BinaryIO) -> int:
+def print_queue(config: Config, out: BinaryIO) -> int:
     """Raises Stop."""
     try:
-        config = load(Path(path))
         entries = list(list_entries(Spool(config.spool, socket.gethostname())))
-    except ConfigErrors as errors:
-        raise Stop(EX_CONFIG, str(errors.problems[0])) from errors
     except PermissionError as error:
         raise Stop(EX_NOPERM, "only root and the account of the daemons may see the queue") from error
     out.write(render_queue(entries).encode("utf-8", "replace"))

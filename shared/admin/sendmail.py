@@ -266,6 +266,13 @@ def _load(path: str) -> Config | None:
         raise Stop(EX_CONFIG, f"{path}: {error.strerror}") from error
 
 
+def _readable(path: str) -> Config:
+    config = _load(path)
+    if config is None:
+        raise Stop(EX_NOPERM, "only root and the account of the daemons may see that")
+    return config
+
+
 def _become_owner(root: Path) -> bool:
     """Whether the spool is ours to write; root goes on as the account it belongs to."""
     try:
@@ -305,7 +312,7 @@ def _do(call: Call, path: str, given: BinaryIO, out: BinaryIO) -> int:
         case "p":
             from shared.admin.mailq import print_queue
 
-            return print_queue(path, out)
+            return print_queue(_readable(path), out)
         case "i" | "q":
             return EX_OK  # aliases are read when they change; the queue is run when something is due
         case "s":
@@ -322,9 +329,7 @@ def _do(call: Call, path: str, given: BinaryIO, out: BinaryIO) -> int:
 
 def _verify(wish: Wish, path: str, out: BinaryIO) -> int:
     """-bv: where each recipient would go; nothing is sent."""
-    config = _load(path)
-    if config is None:
-        raise Stop(EX_NOPERM, "the configuration is not for this account to read")
+    config = _readable(path)
     from shared.mail.address import AddressError, parse_address
     from shared.routing.decide import decide_route
     from shared.service.injection import Counter
