@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-#  RFC 5322 §3.6.8   ftext = %d33-57 / %d59-126; white space before the colon is obsolete, and read (§4.5).
 _FOLDS = b" \t"
+#  RFC 5322 §3.6.8   ftext = %d33-57 / %d59-126; white space before the colon is obsolete, and read (§4.5).
 _FTEXT = bytes(range(33, 58)) + bytes(range(59, 127))
 
 
