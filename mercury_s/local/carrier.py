@@ -84,10 +84,11 @@ class LocalCarrier:
         self._maildrop = maildrop
         self._redeposit = redeposit
         self._executor = executor
-        self._extras = extras
+        self._lmtp, self._quotas, self._srs = extras.lmtp, extras.quotas, extras.srs
+        self._is_inside = extras.is_inside
 
     async def carry(self, envelope: Envelope, content: Content, leg: Leg) -> Mapping[Recipient, Outcome]:
-        if self._extras.lmtp is not None:
+        if self._lmtp is not None:
             message = Message(content, None)  #  it goes on as it is
         else:
             try:
@@ -120,18 +121,18 @@ class LocalCarrier:
                 return _NO_SUCH_USER
 
     async def _deliver(self, load: _Load, account: Account, address: Address) -> Outcome:
-        extras, message = self._extras, load.message
-        if extras.lmtp is not None:
-            return await extras.lmtp.deliver(load.envelope, message.content, account)
+        message = load.message
+        if self._lmtp is not None:
+            return await self._lmtp.deliver(load.envelope, message.content, account)
         prefix = load.return_path + render_delivered_to(address)
         folder = self._folders.folder(account)
-        limit = extras.quotas.limit_of(account) if extras.quotas is not None else 0
+        limit = self._quotas.limit_of(account) if self._quotas is not None else 0
         if not limit:
             return await self._maildrop.deliver(folder, prefix, message)
-        assert extras.quotas is not None
+        assert self._quotas is not None
         size = len(prefix) + (message.content.size if message.small is None else len(message.small))
         try:
-            return await extras.quotas.deliver(
+            return await self._quotas.deliver(
                 folder, limit, size, lambda: self._maildrop.deliver(folder, prefix, message)
             )
         except OSError as error:
@@ -140,7 +141,7 @@ class LocalCarrier:
     async def _post(self, load: _Load, to: MailingList) -> Outcome:
         """A message to a list becomes a new one, of the list, for its members. Raises OSError."""
         envelope, content = load.envelope, load.message.content
-        objection = to.objection(envelope.sender, self._extras.is_inside(envelope))
+        objection = to.objection(envelope.sender, self._is_inside(envelope))
         if objection is not None:
             return Failed(objection.reply, detail=objection.reason)
         if has_been_at(content.head(), to.address):
@@ -204,7 +205,7 @@ class LocalCarrier:
     def _abroad(self, envelope: Envelope) -> Envelope:
         """`envelope` for another domain: a foreign sender becomes one of ours (SRS), so that SPF there does not take
         us for a forger. One that cannot be written so stays."""
-        srs, sender = self._extras.srs, envelope.sender
+        srs, sender = self._srs, envelope.sender
         if srs is None or sender is None or self._directory.is_local(sender):
             return envelope
         ours = srs.rewrite(sender)
