@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, ValidationInfo
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
 
 from shared.config.account import parse_quota
 from shared.config.mailing_lists import ListSettings
@@ -64,11 +64,16 @@ class Over(StrEnum):
     BOUNCE = "bounce"
 
 
+def _write_quota(octets: int) -> int | str:
+    """As it is read: 0 has a word."""
+    return octets or "none"
+
+
 class QuotaSettings(Setting):
     """`default` in octets for accounts that say nothing themselves, 0: no limit. `at_rcpt`: a mailbox that is over
     its quota is refused before the message is sent."""
 
-    default: Annotated[int, BeforeValidator(parse_quota)] = 0
+    default: Annotated[int, BeforeValidator(parse_quota), PlainSerializer(_write_quota)] = 0
     over: Annotated[Over, BeforeValidator(parse_word(Over))] = Over.DEFER
     at_rcpt: Flag = True
 

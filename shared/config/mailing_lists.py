@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainSerializer
 
 from shared.config.problem import shown
 from shared.config.scalars import File, parse_text, parse_word
@@ -48,7 +48,7 @@ def parse_tag(value: object) -> str:
     return text
 
 
-Mailbox = Annotated[Address, BeforeValidator(parse_mailbox)]
+Mailbox = Annotated[Address, BeforeValidator(parse_mailbox), PlainSerializer(str, return_type=str)]
 
 
 class ListSettings(Setting):

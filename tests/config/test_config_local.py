@@ -91,3 +91,8 @@ def test_a_quota_is_a_size_or_none() -> None:
     quota = read("quota: {default: 2G, over: bounce, at_rcpt: false}").local.quota
     assert (quota.default, quota.over, quota.at_rcpt) == (2 << 30, Over.BOUNCE, False)
     assert read("quota: {default: none}").local.quota.default == 0
+
+
+def test_what_is_shown_can_be_written_again() -> None:
+    local = read(f"lists: [{{{LIST}, members: [x@far.example]}}]").local.model_dump(mode="json")
+    assert local["lists"][0]["members"] == ["x@far.example"] and local["quota"]["default"] == "none"
