@@ -157,7 +157,7 @@ class Bench:
     def _sink(self, places: list[str]) -> Iterator[Count]:
         file = self._folder / "counters"
         file.unlink(missing_ok=True)
-        process = subprocess.Popen([str(self._folder / "sink"), str(file), *places])
+        process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", str(self._folder / "sink"), str(file), *places])
         try:
             until(lambda: file.exists() and file.stat().st_size == 4096)
             with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 4096) as counters:
@@ -185,7 +185,9 @@ class Bench:
             f"  xfrdfile: {folder}/xfrd\n  xfrdir: {folder}\n  server-count: 1\n  rrl-ratelimit: 0\n"
             f"remote-control:\n  control-enable: no\nzone:\n  name: e2e.test\n  zonefile: e2e.zone\n"
         )
-        process = subprocess.Popen(["nsd", "-d", "-c", str(folder / "nsd.conf")], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "nsd", "-d", "-c", str(folder / "nsd.conf")], stderr=subprocess.DEVNULL
+        )
         try:
             yield
         finally:

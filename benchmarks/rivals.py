@@ -10,6 +10,7 @@ import contextlib
 import grp
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -41,13 +42,22 @@ class Task:
     users: int = 1
 
 
+def free_port() -> int:
+    """A port of 127.0.0.1 where nobody listens, below the ephemeral ones."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class Rival:
     """`pid` is the first process; its tree is what is measured."""
 
     name = ""
-    port = 0
 
     def __init__(self, folder: Path, spool: Path) -> None:
+        self.port = free_port()
         self.folder = folder
         self.spool = spool
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -89,7 +99,8 @@ class Rival:
         with (self.folder / "output").open("ab") as output:
             self._processes.append(
                 subprocess.Popen(
-                    command,
+                    #  Whatever becomes of the bench, no server of it stays behind.
+                    ("setpriv", "--pdeathsig", "TERM", "--", *command),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -110,12 +121,12 @@ class Rival:
                     peer.sendall(b"QUIT\r\n")
                     return
             time.sleep(0.01)
-        raise RuntimeError(f"{self.name} does not answer:\n{(self.folder / 'output').read_text()[-3000:]}")
+        said = (self.folder / "output").read_text().splitlines()
+        raise RuntimeError(f"{self.name} does not answer; its last words: {said[-1] if said else 'none'}")
 
 
 class Mercury(Rival):
     name = "mercury"
-    port = 2540
 
     def __init__(self, folder: Path, spool: Path, workers: int = 0) -> None:
         super().__init__(folder, spool)
@@ -233,7 +244,6 @@ PRIVATE = (
 
 class Postfix(Rival):
     name = "postfix"
-    port = 2541
 
     def __init__(self, folder: Path, spool: Path) -> None:
         super().__init__(folder, spool)

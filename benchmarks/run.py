@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import fcntl
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from rivals import Mercury, Postfix, Rival
 
 def main() -> int:
     arguments = read_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every `finally` and `with`
     chosen = [case for case in CASES if not arguments.cases or case.name in arguments.cases]
     with alone(), tempfile.TemporaryDirectory(prefix="mercury-bench-", dir=arguments.folder) as name:
         folder = Path(name)
