@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 from mercury_s.accounts import People
@@ -28,6 +27,7 @@ from mercury_s.mailroom import Mailroom
 from mercury_s.pickup import Pickup, watch_pickup
 from mercury_s.porter import Porter
 from mercury_s.proxied import ProxiedListener
+from mercury_s.renewal import keep_renewed
 from mercury_s.tally import Tally, make_tally
 from mercury_s.throttle import Throttle
 from shared.config.listeners import Listener, ListenerTls, TlsFloor
@@ -48,7 +48,6 @@ from shared.tls.certificate import CertificateTrouble
 from shared.tls.server import Demand, ListenerCertificates, ServerCertificates
 from shared.transport.prompt import adopt
 
-_LOOK_AT_CERTIFICATES = 60.0
 
 
 class ReceivingDaemon:
@@ -98,7 +97,7 @@ class ReceivingDaemon:
                 await self._pickup.start()
             await self._open_listeners()
         if self._crew is None:
-            self._renewals = asyncio.ensure_future(self._renew_certificates())
+            self._renewals = asyncio.ensure_future(keep_renewed(lambda: self._certificates))
 
     async def reload(self, config: Config) -> None:
         """Sessions keep the door they came in by. Listeners and folders are what they were until a restart."""
@@ -246,19 +245,6 @@ class ReceivingDaemon:
             if self._seat is None:
                 _say_listening(listener, sock)
             self._ports.append(adopt(self._reactor, sock, accepting))
-
-    async def _renew_certificates(self) -> None:
-        """A renewed certificate is used as soon as its files have changed, without a reload."""
-        while True:
-            if self._certificates is not None:
-                try:
-                    if self._certificates.reload():
-                        log.event(events.CERTIFICATES_RENEWED)
-                    for line in self._certificates.warnings(datetime.now(UTC)):
-                        log.event(events.CERTIFICATE_WARNING, reason=line)
-                except (CertificateTrouble, OSError) as trouble:
-                    log.event(events.CERTIFICATE_WARNING, reason=str(trouble))
-            await asyncio.sleep(_LOOK_AT_CERTIFICATES)
 
 
 def _say_blacklist_trouble(error: OSError) -> None:

@@ -121,6 +121,8 @@ class _Line:
                 if answer is not None and not answer.done():
                     pairs = (field.partition("=") for field in fields[1:])
                     answer.set_result((verb, {name: value for name, _, value in pairs}))
+        except OSError:
+            pass  #  those who wait are told below, and the next one to ask opens another
         finally:
             self.is_closed = True
             self._writer.close()
