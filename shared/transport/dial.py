@@ -116,7 +116,8 @@ class Dialer:
 
     async def _open(self, hop: NextHop, address: str, opening: Opening) -> SmtpConnection | Unreached:
         ready: asyncio.Future[SmtpConnection | Unreached] = asyncio.get_running_loop().create_future()
-        host = str(hop) if hop.socket_path else f"{hop.host}[{address}]:{hop.port}"
+        #  Where a socket is concerns nobody who gets a report.
+        host = hop.host if hop.socket_path else f"{hop.host}[{address}]:{hop.port}"
 
         def opened(connection: SmtpConnection, ended: Ended | None) -> None:
             if not ready.done():
