@@ -2,7 +2,7 @@
 # tests/peers.sh [PROGRAM]...: the programs of others that the end-to-end tests speak with, and those named (they have
 # to be packages of the same name). Quiet when all are there.
 #
-# curl, swaks, nsd, dovecot and strace come as Debian packages. Postfix gives only smtp-source and smtp-sink: its package
+# curl, swaks, msmtp, nsd, dovecot, slapd and strace come as Debian packages. Postfix gives only smtp-source and smtp-sink: its package
 # is unpacked into .peers/postfix and never installed, as a second mail server on the machine is no one's wish.
 set -eu
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ if [ "$(id -u)" -eq 0 ]; then as_root=""; else as_root="sudo"; fi
 has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 
 missing=""
-for program in curl swaks nsd strace haproxy "$@"; do
+for program in curl swaks nsd strace haproxy slapd msmtp "$@"; do
     has "$program" && continue
     missing="$missing $program"
     [ "$program" != gcc ] || missing="$missing libc6-dev"
@@ -41,7 +41,7 @@ install() {
         echo "The tests need packages that only root may install: apt-get install$*" >&2
         exit 1
     fi
-    # nsd and dovecot are started by the tests alone: no service of theirs may come up now or at the next boot.
+    # nsd, dovecot and slapd are started by the tests alone: no service of theirs may come up now or at the next boot.
     policy=/usr/sbin/policy-rc.d
     made=""
     if [ ! -e $policy ]; then
@@ -50,7 +50,7 @@ install() {
         made=yes
     fi
     new=""
-    for service in nsd dovecot; do
+    for service in nsd dovecot slapd; do
         has "$service" || new="$new $service"
     done
     ok=yes

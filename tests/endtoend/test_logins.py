@@ -6,6 +6,7 @@ import base64
 import os
 import signal
 import smtplib
+import socket
 import ssl
 import subprocess
 import time
@@ -18,6 +19,7 @@ from certificate import self_signed
 from clients import Raw
 from deadline import eventually
 from mailsite import Site
+from OpenSSL import SSL
 from peers import program
 from process import free_port
 from scramp import ScramClient
@@ -104,6 +106,50 @@ def test_scram_by_msmtp_and_by_scramp(house: Site) -> None:
     wait_for(house, "token-scram-sha-256-.")
     with connect(house) as client:
         assert scram(client, "anna", PASSWORD) == 235
+
+
+class BoundLine:
+    """A client that can tell the exporter value of its connection, which Python's own cannot."""
+
+    def __init__(self, port: int, version: int = SSL.TLS1_3_VERSION) -> None:
+        plain = socket.create_connection(("127.0.0.1", port), 20)
+        plain.recv(1000)
+        for line in (b"EHLO client.example\r\n", b"STARTTLS\r\n"):
+            plain.sendall(line)
+            plain.recv(1000)
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_max_proto_version(version)
+        plain.setblocking(True)
+        plain.settimeout(None)
+        self.line = SSL.Connection(context, plain)
+        self.line.set_connect_state()
+        self.line.do_handshake()
+        self.binding = self.line.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+        self.offered = self.say("EHLO client.example")
+
+    def say(self, line: str) -> str:
+        self.line.sendall(line.encode() + b"\r\n")
+        return self.line.recv(2000).decode()
+
+    def log_in(self, binding: bytes) -> str:
+        peer = ScramClient(["SCRAM-SHA-256-PLUS"], ANNA, PASSWORD, channel_binding=("tls-exporter", binding))
+        first = base64.b64encode(peer.get_client_first().encode()).decode()
+        peer.set_server_first(base64.b64decode(self.say(f"AUTH SCRAM-SHA-256-PLUS {first}")[4:]).decode())
+        said = self.say(base64.b64encode(peer.get_client_final().encode()).decode())
+        if not said.startswith("334"):
+            return said[:3]
+        peer.set_server_final(base64.b64decode(said[4:]).decode())
+        return self.say("")[:3]
+
+
+def test_scram_plus_binds_the_login_to_the_connection(house: Site) -> None:
+    house.write_config()
+    house.start("s")
+    line = BoundLine(house.port)
+    assert "SCRAM-SHA-256-PLUS" in line.offered
+    assert line.log_in(b"x" * 32) == "535", "somebody stands between the two"
+    assert line.log_in(line.binding) == "235"
+    assert "SCRAM-SHA-256-PLUS" not in BoundLine(house.port, SSL.TLS1_2_VERSION).offered
 
 
 def test_nobody_learns_from_scram_who_is_there(house: Site) -> None:
