@@ -18,6 +18,7 @@ from typing import Any
 
 from mercury_s.accounts import People
 from mercury_s.auth.failures import Failures
+from mercury_s.auth.shared_failures import SharedFailures
 from mercury_s.config import FreeSpace, listener_terms, make_door, tls_demand
 from mercury_s.door import Door, ListenerTerms, SharedVisitors, Visitors
 from mercury_s.held import HeldMail
@@ -28,7 +29,7 @@ from mercury_s.pickup import Pickup, watch_pickup
 from mercury_s.porter import Porter
 from mercury_s.proxied import ProxiedListener
 from mercury_s.renewal import keep_renewed
-from mercury_s.tally import Tally, make_tally
+from mercury_s.tally import RATED_CLIENTS, Tally, make_tally
 from mercury_s.throttle import Throttle
 from shared.config.listeners import Listener, ListenerTls, TlsFloor
 from shared.config.model import Config
@@ -37,7 +38,7 @@ from shared.observe.log import log
 from shared.routing.lane import Lane
 from shared.service.crew import Crew, Hand, spawn_process
 from shared.service.daemon import inherited_sockets
-from shared.service.listen import listening_sockets
+from shared.service.listen import copies_of, listening_sockets
 from shared.service.post_office import PostOffice, retry_policy
 from shared.service.seat import Orders, Seat
 from shared.service.trouble import StartTrouble
@@ -47,7 +48,6 @@ from shared.state.blacklist_file import BlacklistFile
 from shared.tls.certificate import CertificateTrouble
 from shared.tls.server import Demand, ListenerCertificates, ServerCertificates
 from shared.transport.prompt import adopt
-
 
 
 class ReceivingDaemon:
@@ -60,12 +60,13 @@ class ReceivingDaemon:
         self._config = config
         self._seat = seat
         self._crew: Crew | None = None
-        self._shared: list[socket.socket] = []  #  what the workers listen on
+        #  What the workers listen on: for each socket, one for each worker.
+        self._lent: list[list[socket.socket]] = []
         self._tally = self._join_tally()
         self._office = PostOffice(config, "s", asyncio.get_running_loop(), reactor)
         self._mailroom = Mailroom(self._office, reactor)
         self._logins = ThreadPoolExecutor(max_workers=2, thread_name_prefix="login")
-        self._failures = Failures(time.monotonic)
+        self._failures = Failures(time.monotonic) if self._tally is None else SharedFailures(self._tally)
         self._visitors: Visitors = Visitors() if self._tally is None else SharedVisitors(self._tally)
         self._listeners: list[SmtpListener] = []
         self._ports: list[Any] = []
@@ -143,8 +144,9 @@ class ReceivingDaemon:
         if hasattr(self, "_held"):
             ends.append(self._held.stop())
         await asyncio.gather(*ends)
-        for sock in self._shared:
-            sock.close()
+        for copies in self._lent:
+            for sock in copies:
+                sock.close()
         await self._mailroom.close()
         self._office.close()
         self._logins.shutdown(wait=False, cancel_futures=True)
@@ -196,7 +198,7 @@ class ReceivingDaemon:
         receive = self._config.receive
         if receive.workers == 1:
             return None
-        self._tally_descriptor = make_tally(receive.workers + 1, receive.limits.sessions)
+        self._tally_descriptor = make_tally(receive.workers + 1, max(receive.limits.sessions, RATED_CLIENTS))
         return Tally(self._tally_descriptor, 0)
 
     async def _open_listeners(self) -> None:
@@ -210,15 +212,19 @@ class ReceivingDaemon:
                 self._listen(self._config.receive.listeners[index], sockets)
             return
         doors = [index for index, sockets in opened for _ in sockets]
-        self._shared = [sock for _, sockets in opened for sock in sockets]
+        workers = self._config.receive.workers
+        for sock in (sock for _, sockets in opened for sock in sockets):
+            #  One that systemd gave us is there once: all workers wait at it.
+            self._lent.append([sock] * workers if inherited.gave(sock) else copies_of(sock, workers))
         tally = self._tally
-        self._crew = Crew(self._config.receive.workers, self._spawn, lambda: Orders(self._config, doors), tally.clear)
+        self._crew = Crew(workers, self._spawn, lambda: Orders(self._config, doors), tally.clear)
         await self._crew.start()
-        for index, sock in zip(doors, self._shared, strict=True):
-            _say_listening(self._config.receive.listeners[index], sock)
+        for index, copies in zip(doors, self._lent, strict=True):
+            _say_listening(self._config.receive.listeners[index], copies[0])
 
     def _spawn(self, number: int) -> Hand:
-        descriptors = [self._tally_descriptor, *(sock.fileno() for sock in self._shared)]
+        #  We keep what we lend: clients that a dead worker had not accepted wait for the next at its seat.
+        descriptors = [self._tally_descriptor, *(copies[number - 1].fileno() for copies in self._lent)]
         return spawn_process([sys.executable, "-m", "mercury_s"], number, descriptors)
 
     def _say_restart(self, setting: str) -> None:

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from hashlib import blake2b
 
+#  Clients whose rates and failures are counted at once, at least; room that nobody needs costs no memory.
+RATED_CLIENTS = 20_000
 #  A bucket is 16 hashes, then for each its number and the second of the monotonic clock at which it ends (0: never).
 _WAYS = 16
 _HASHES = struct.Struct("<16Q")
@@ -22,6 +24,7 @@ _HASH = struct.Struct("<Q")
 _NUMBER = struct.Struct("<iI")
 _NUMBERS_AT = _HASHES.size
 _BUCKET = _HASHES.size + _WAYS * _NUMBER.size
+_NOTHING = bytes(_WAYS * _NUMBER.size)
 #  Before the rows: how many there are, how many buckets each has, and a key that keeps clients from choosing buckets.
 _HEAD = struct.Struct("<II16s")
 _FIRST_ROW = 64
@@ -105,6 +108,8 @@ class Tally:
         """All that the worker of `row`, which is dead, had counted as present. What ends by time stays until then."""
         memory, start = self._memory, self._starts[row]
         for bucket in range(start, start + self._row_size, _BUCKET):
+            if memory[bucket + _NUMBERS_AT : bucket + _BUCKET] == _NOTHING:
+                continue
             for at in range(bucket + _NUMBERS_AT, bucket + _BUCKET, _NUMBER.size):
                 number, end = _NUMBER.unpack_from(memory, at)
                 if number and not end:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 8.0
-_WINDOW = 600.0
-_BLOCK = 600.0
-_MOST = 10  #  failures of one client within the window
+WINDOW_SECONDS = 600.0
+BLOCK_SECONDS = 600.0
+MOST_FAILURES = 10  #  failures of one client within the window
 _KEPT = 20_000  #  clients, and names
 
 
@@ -31,13 +31,13 @@ class Failures:
         now = self._clock()
         prefix = network_of(client)
         count = self._clients.add(prefix, now)
-        if count >= _MOST:
-            self._blocked[prefix] = now + _BLOCK
+        if count >= MOST_FAILURES:
+            self._blocked[prefix] = now + BLOCK_SECONDS
             self._blocked.move_to_end(prefix)
             if len(self._blocked) > _KEPT:
                 self._blocked.popitem(last=False)
         worst = max(count, self._names.add(name.casefold(), now))
-        return min(_FIRST_DELAY * 2.0 ** (worst - 1), _LONGEST_DELAY)
+        return delay_after(worst)
 
     def is_blocked(self, client: str) -> bool:
         """Whether this client failed so often that it is not asked for ten minutes."""
@@ -51,6 +51,11 @@ class Failures:
         return False
 
 
+def delay_after(failures: int) -> float:
+    """Seconds."""
+    return min(_FIRST_DELAY * 2.0 ** (failures - 1), _LONGEST_DELAY)
+
+
 class _Counts:
     """Times of failures within the window, for the keys that failed last."""
 
@@ -58,7 +63,7 @@ class _Counts:
         self._times: OrderedDict[str, list[float]] = OrderedDict()
 
     def add(self, key: str, now: float) -> int:
-        times = [time for time in self._times.pop(key, ()) if now - time < _WINDOW][1 - _MOST :]
+        times = [time for time in self._times.pop(key, ()) if now - time < WINDOW_SECONDS][1 - MOST_FAILURES :]
         times.append(now)
         self._times[key] = times
         if len(self._times) > _KEPT:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mercury_s.auth.shared_failures import SharedFailures
 from mercury_s.door import SharedVisitors
 from mercury_s.tally import Tally, make_tally
 
@@ -114,3 +115,20 @@ def test_visitors_are_counted_over_all_workers(descriptor: int) -> None:
     assert (one.all_sessions(), one.all_of_client("192.0.2.1"), one.sessions) == (3, 2, 1)
     two.leave("192.0.2.1")
     assert (one.all_sessions(), one.all_of_client("192.0.2.1")) == (2, 1)
+
+
+def test_failed_logins_are_counted_over_all_workers(descriptor: int) -> None:
+    now = [1000.0]
+    one, two = (SharedFailures(Tally(descriptor, row, lambda: now[0])) for row in (1, 2))
+    assert [one.note("192.0.2.1", "Anna"), two.note("192.0.2.1", "bert"), one.note("192.0.2.9", "anna")] == [
+        1.0,
+        2.0,
+        2.0,
+    ]
+    for _ in range(4):
+        one.note("192.0.2.1", "x")
+        two.note("192.0.2.1", "y")
+    assert one.is_blocked("192.0.2.1") and two.is_blocked("192.0.2.1") and not one.is_blocked("192.0.2.9")
+    now[0] += 602
+    assert not one.is_blocked("192.0.2.1")
+    assert one.note("192.0.2.1", "z") == 1.0
