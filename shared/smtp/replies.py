@@ -21,7 +21,7 @@ CANNOT_VERIFY = Reply(252, "2.1.5", "Cannot verify, but will take mail and try t
 #  --- the command is wrong ----------------------------------------------------------------------------------------
 UNKNOWN_COMMAND = Reply(500, "5.5.1", "Unknown command; HELP lists what can be said")
 NOT_IMPLEMENTED = Reply(502, "5.5.1", "Not implemented; HELP lists what can be said")
-LINE_TOO_LONG = Reply(500, "5.5.2", "Line too long")
+LINE_TOO_LONG = Reply(500, "5.5.2", "The line is too long; a command has room in 2048 octets")
 BARE_LINE_END = Reply(500, "5.5.2", "Lines end in CR LF together, not in one of them alone")
 CONTROL_CHARACTER = Reply(500, "5.5.2", "The command holds a control character")
 NOT_UTF8 = Reply(501, "5.5.2", "The command is neither ASCII nor well-formed UTF-8")
@@ -37,7 +37,7 @@ TLS_NOT_REQUIRABLE = Reply(555, "5.5.4", "REQUIRETLS can be asked for under TLS 
 UTF8_WANTED = Reply(553, "5.6.7", "A non-ASCII address needs SMTPUTF8 in the MAIL command")
 
 #  --- the command comes at the wrong time -------------------------------------------------------------------------
-HELLO_FIRST = Reply(503, "5.5.1", "Say EHLO first")
+HELLO_FIRST = Reply(503, "5.5.1", "Say EHLO first, with your name: EHLO host.example")
 MAIL_FIRST = Reply(503, "5.5.1", "Say MAIL FROM:<sender> first")
 RCPT_FIRST = Reply(503, "5.5.1", "Say RCPT TO:<recipient> first")
 MAIL_ALREADY = Reply(503, "5.5.1", "A sender is given already; say RCPT TO:<recipient>, or RSET to start again")
@@ -50,16 +50,16 @@ TLS_NOT_OFFERED = Reply(502, "5.5.1", "STARTTLS is not available here")
 AUTH_ALREADY = Reply(503, "5.5.1", "Authenticated already")
 AUTH_NOT_OFFERED = Reply(502, "5.5.1", "AUTH is not available here")
 AUTH_NEEDS_TLS = Reply(538, "5.7.11", "Say STARTTLS first: no password goes over an open line here")
-AUTH_MECHANISM = Reply(504, "5.5.4", "That mechanism is not offered")
+AUTH_MECHANISM = Reply(504, "5.5.4", "That mechanism is not offered; EHLO lists those that are")
 AUTH_MALFORMED = Reply(501, "5.5.2", "The authentication data is malformed")
 
 #  --- the message cannot be taken ---------------------------------------------------------------------------------
-TOO_LARGE = Reply(552, "5.3.4", "The message is larger than this server takes")
+TOO_LARGE = Reply(552, "5.3.4", "The message is larger than this server takes: SIZE in EHLO says how much")
 BARE_LINE_END_IN_MESSAGE = Reply(554, "5.6.0", "The message has a CR or LF that is not part of a CR LF line end")
 NUL_IN_MESSAGE = Reply(554, "5.6.0", "The message holds a NUL octet")
 
 #  --- the session is over ------------------------------------------------------------------------------------------
-TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; closing")
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many refused commands; HELP lists what can be said; closing")
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands without a message; closing")
 NOT_SMTP = Reply(421, "4.7.0", "This is a mail server and that is not SMTP; closing")
 COMMANDS_BEHIND_TLS = Reply(421, "4.7.0", "Commands were sent behind STARTTLS before its answer; closing")

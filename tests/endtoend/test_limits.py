@@ -8,6 +8,8 @@ import resource
 import selectors
 import smtplib
 import socket
+import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 from clients import Raw, send
 from deadline import eventually
 from mailsite import Site
+from process import free_port
 from setting import Stage
 
 GOOD = b"Subject: good\r\n\r\ntext\r\n"
@@ -246,3 +249,38 @@ def test_binary_mail_arrives_as_it_was_and_our_own_address_is_ours(site: Site) -
         raw.chunks(b"Subject: binary\r\n\r\n" + body, 100)
     [copy] = eventually(lambda: site.mailbox("anna"), what="delivery")
     assert copy.endswith(b"Subject: binary\n\n" + body)
+
+
+def test_a_handshake_has_its_time_and_ends_it_when_it_is_done(site: Site) -> None:
+    port = free_port("127.0.0.1")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+         "30", "-subj", "/CN=mail.hq.example", "-keyout", str(site.root / "key.pem"),
+         "-out", str(site.root / "cert.pem")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (site.root / "key.pem").chmod(0o600)
+    site.config["tls"] = {"certificate": "cert.pem", "key": "key.pem"}
+    site.config["receive"]["listeners"].append(
+        {"port": port, "address": "127.0.0.1", "tls": "implicit", "kind": "mx"}
+    )
+    start(site, handshake="1s", idle="20s")
+    context = ssl._create_unverified_context()
+    sources = ("127.0.0.66", 0)
+    silent = socket.create_connection(("127.0.0.1", port), 10, sources)
+    asking = Raw(site.port, "127.0.0.66")
+    asking.say("EHLO slow.example")
+    assert asking.say("STARTTLS").startswith("220 ")
+    done = context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10, sources))
+    begin = time.monotonic()
+    assert _answer(silent) == b"", "cut without a word, as there is no line to say it on"
+    with pytest.raises(ConnectionError):
+        asking.reply()
+    assert time.monotonic() - begin < 5
+    assert done.recv(100).startswith(b"220 ")
+    time.sleep(1.5)
+    done.sendall(b"EHLO good.example\r\n")
+    assert b"REQUIRETLS" in done.recv(4096)
+    for sock in (silent, done):
+        sock.close()
+    asking.close()

@@ -151,7 +151,7 @@ def test_a_slow_disk_pauses_the_client_until_it_has_caught_up() -> None:
 
 
 def test_pipelining_far_ahead_of_the_disk_pauses_the_client() -> None:
-    visit = open_session(limits=Limits(idle_commands=100_000))
+    visit = open_session(limits=Limits(idle_commands=100_000, commands=100_000))
     visit.depositor.is_prompt = False
     visit.say(HELLO + ENVELOPE + MESSAGE + b"NOOP\r\n" * 20_000)
     assert visit.wire.is_paused
