@@ -40,7 +40,7 @@ def decide_route(table: RoutingTable, recipient: Address, site: str) -> Route:
         return Route(Lane.LOCAL, reason="postmaster without a domain is ours")
     if domain in table.local_domains:
         return Route(Lane.LOCAL, reason=f"{domain} is a local domain")
-    found = _first_rule(table, recipient)
+    found = _first_rule(table, recipient) if table.rules else None
     if found is None:
         return _by_site(table, site)
     rule, pattern = found
@@ -102,6 +102,16 @@ def _by_rule(table: RoutingTable, rule: RouteRule, pattern: str, site: str) -> R
 
 
 def _by_site(table: RoutingTable, name: str) -> Route:
+    known: Route | None = table.known_ways.get(name)
+    if known is None:
+        known = _find_by_site(table, name)
+        #  Names of sites that are gone come from old mail, and there is no end of them.
+        if name in table.sites or not name:
+            table.known_ways[name] = known
+    return known
+
+
+def _find_by_site(table: RoutingTable, name: str) -> Route:
     site, which = _site(table, name)
     if site is None:
         return Route(Lane.HOLD, reason=f"{which}: held until one is configured")

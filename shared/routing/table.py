@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from shared.mail.address import Address, AddressError, parse_address, parse_domain, to_ascii
 from shared.routing.next_hop import NextHop, Tls
@@ -42,6 +43,11 @@ class RoutingTable:
     sites: Mapping[str, Site] = field(default_factory=dict)
     here: str = ""
     rules: tuple[RouteRule, ...] = ()
+
+    @cached_property
+    def known_ways(self) -> dict[str, Any]:
+        """Where decide.py keeps what the word of a site comes to: it is the same for all mail without a rule."""
+        return {}
 
     @cached_property
     def first_rule_of(self) -> Mapping[str, int]:

@@ -175,7 +175,10 @@ class HopPool:
 
     def _grow(self) -> None:
         """As many attempts to connect as there are messages waiting, within the limit."""
-        staying = sum(not connection.is_leaving for connection in self._open)
+        if len(self._waiting) <= len(self._dials):
+            return
+        #  Every connection is busy, idle, or about to end.
+        staying = len(self._busy) + sum(connection.is_idle for connection in self._idle)
         while len(self._waiting) > len(self._dials) and staying + len(self._dials) < int(self._limit):
             dial = asyncio.get_running_loop().create_task(self._dial())
             self._dials.add(dial)
