@@ -9,6 +9,7 @@ The only file that names all its neighbours. Start, signals and exit codes are s
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import time
@@ -38,7 +39,7 @@ from shared.observe.log import log
 from shared.routing.lane import Lane
 from shared.service.crew import Crew, Hand, spawn_process
 from shared.service.daemon import inherited_sockets
-from shared.service.listen import copies_of, listening_sockets
+from shared.service.listen import listening_sockets
 from shared.service.post_office import PostOffice, retry_policy
 from shared.service.seat import Orders, Seat
 from shared.service.trouble import StartTrouble
@@ -60,8 +61,8 @@ class ReceivingDaemon:
         self._config = config
         self._seat = seat
         self._crew: Crew | None = None
-        #  What the workers listen on: for each socket, one for each worker.
-        self._lent: list[list[socket.socket]] = []
+        #  What the workers listen on, all of them on each: a client that one leaves waiting is taken by another.
+        self._lent: list[socket.socket] = []
         self._tally = self._join_tally()
         self._office = PostOffice(config, "s", asyncio.get_running_loop(), reactor)
         self._mailroom = Mailroom(self._office, reactor)
@@ -144,9 +145,8 @@ class ReceivingDaemon:
         if hasattr(self, "_held"):
             ends.append(self._held.stop())
         await asyncio.gather(*ends)
-        for copies in self._lent:
-            for sock in copies:
-                sock.close()
+        for sock in self._lent:
+            sock.close()
         await self._mailroom.close()
         self._office.close()
         self._logins.shutdown(wait=False, cancel_futures=True)
@@ -212,20 +212,18 @@ class ReceivingDaemon:
                 self._listen(self._config.receive.listeners[index], sockets)
             return
         doors = [index for index, sockets in opened for _ in sockets]
-        workers = self._config.receive.workers
-        for sock in (sock for _, sockets in opened for sock in sockets):
-            #  One that systemd gave us is there once: all workers wait at it.
-            self._lent.append([sock] * workers if inherited.gave(sock) else copies_of(sock, workers))
-        tally = self._tally
+        self._lent = [sock for _, sockets in opened for sock in sockets]
+        workers, tally = self._config.receive.workers, self._tally
         self._crew = Crew(workers, self._spawn, lambda: Orders(self._config, doors), tally.clear)
         await self._crew.start()
-        for index, copies in zip(doors, self._lent, strict=True):
-            _say_listening(self._config.receive.listeners[index], copies[0])
+        for index, sock in zip(doors, self._lent, strict=True):
+            _say_listening(self._config.receive.listeners[index], sock)
 
     def _spawn(self, number: int) -> Hand:
-        #  We keep what we lend: clients that a dead worker had not accepted wait for the next at its seat.
-        descriptors = [self._tally_descriptor, *(copies[number - 1].fileno() for copies in self._lent)]
-        return spawn_process([sys.executable, "-m", "mercury_s"], number, descriptors)
+        descriptors = [self._tally_descriptor, *(sock.fileno() for sock in self._lent)]
+        #  A worker looks for its program where we were found, never in a folder we happen to stand in.
+        safe = [] if sys.path[0] in ("", os.getcwd()) else ["-P"]
+        return spawn_process([sys.executable, *safe, "-m", "mercury_s"], number, descriptors)
 
     def _say_restart(self, setting: str) -> None:
         if self._seat is None:

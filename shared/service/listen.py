@@ -23,7 +23,6 @@ class InheritedSockets:
 
     def __init__(self, named: list[tuple[str, socket.socket]]) -> None:
         self._named = named
-        self._all = [sock for _, sock in named]
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str], pid: int) -> InheritedSockets:
@@ -45,9 +44,6 @@ class InheritedSockets:
         mine = [(known, sock) for known, sock in self._named if known == name or _port_of(sock) == port]
         self._named = [pair for pair in self._named if pair not in mine]
         return [sock for _, sock in mine]
-
-    def gave(self, sock: socket.socket) -> bool:
-        return any(sock is one for one in self._all)
 
     def left(self) -> list[str]:
         """The names of those that nobody took: a socket unit without a listener in the configuration."""
@@ -93,15 +89,13 @@ def listening_sockets(
 _NO_IPV6 = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 
 
-def bind_socket(address: str, port: int, is_shared: bool = False) -> socket.socket:
+def bind_socket(address: str, port: int) -> socket.socket:
     """Raises StartTrouble, which names the port and says what to do."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = None
     try:
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if is_shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((address, port))
@@ -112,25 +106,6 @@ def bind_socket(address: str, port: int, is_shared: bool = False) -> socket.sock
             sock.close()
         raise _trouble(address, port, error) from error
     return sock
-
-
-def copies_of(sock: socket.socket, count: int) -> list[socket.socket]:
-    """`count` sockets bound as `sock` is, which is closed. The kernel spreads clients evenly over them, and only the
-    process that has one wakes up for its clients. Raises StartTrouble.
-
-    That `sock` could be bound says that nobody else has the port: with SO_REUSEPORT we would not be told.
-    """
-    address, port = sock.getsockname()[:2]
-    sock.close()
-    copies: list[socket.socket] = []
-    try:
-        for _ in range(count):
-            copies.append(bind_socket(address, port, is_shared=True))
-    except StartTrouble:
-        for copy in copies:
-            copy.close()
-        raise
-    return copies
 
 
 def _trouble(address: str, port: int, error: OSError) -> StartTrouble:
