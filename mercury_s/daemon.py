@@ -115,6 +115,7 @@ class ReceivingDaemon:
             self._config.receive.pickup.enabled,
         ):
             self._say_restart("receive.pickup")
+        await self._people.authenticator.close()  #  for who still asks it, it opens again what it needs
         self._config, self._people, self._certificates = config, people, certificates
         self._porter.use(config.receive.blacklist)
         self._throttle = Throttle(config.receive.rates, time.monotonic, self._throttle, self._tally)
@@ -147,6 +148,7 @@ class ReceivingDaemon:
         await asyncio.gather(*ends)
         for sock in self._lent:
             sock.close()
+        await self._people.authenticator.close()
         await self._mailroom.close()
         self._office.close()
         self._logins.shutdown(wait=False, cancel_futures=True)
