@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -92,3 +93,24 @@ def test_the_end_under_load_loses_nothing(crew: Site) -> None:
     came = arrived(crew)
     assert not load.acknowledged - set(came)
     assert set(came.values()) == {1}
+
+
+def test_rates_and_the_blacklist_hold_over_all_workers(crew: Site) -> None:
+    """Of a rate of 6 each worker alone would grant 6; who is blacklisted by one is turned away by both."""
+    crew.config["sites"]["hq"]["networks"] = ["127.0.0.1/32"]
+    crew.config["receive"]["rates"] = {"client": {"connections": "6/1h"}}
+    crew.config["receive"]["blacklist"] = {"unknown_recipients": "3/1h", "time": "10m"}
+    crew.write_config()
+    crew.start("s")
+    greetings = [Raw(crew.port, source="127.0.0.7").greeting[:3] for _ in range(14)]
+    assert greetings.count("220") == 6 and set(greetings) == {"220", "421"}, greetings
+    with Raw(crew.port, source="127.0.0.8") as raw:
+        raw.say("EHLO guesser.example")
+        raw.say("MAIL FROM:<x@elsewhere.example>")
+        with contextlib.suppress(ConnectionError):
+            for number in range(5):
+                raw.say(f"RCPT TO:<nobody{number}@hq.example>")
+    eventually(lambda: crew.events("client-blacklisted"), what="the blacklist")
+    time.sleep(1.1)  #  the other worker looks once a second
+    greetings = [Raw(crew.port, source="127.0.0.8").greeting[:3] for _ in range(5)]
+    assert set(greetings) <= {"421", "554"}, greetings

@@ -229,3 +229,33 @@ def test_the_end_of_a_process_in_words() -> None:
     assert reason_of(0) == "exit code 0"
     assert reason_of(-11) == "killed by SIGSEGV"
     assert reason_of(-64) == "killed by signal 64" or reason_of(-64).startswith("killed by SIG")
+
+
+def test_a_worker_that_stands_still_is_killed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.service.crew.SILENT", 0.02)
+
+    async def script(yard: Yard) -> None:
+        await yard.crew.start()
+        await yard.until(lambda: len(yard.workers) >= 3)
+        assert yard.workers[0].process.was_killed or yard.workers[1].process.was_killed
+
+    said = play(script)
+    assert [fields["reason"] for name, fields in said if name == "worker-ended"][0].startswith("silent for")
+
+
+def test_a_worker_that_cannot_be_spawned_again_is_tried_again() -> None:
+    async def script(yard: Yard) -> None:
+        await yard.crew.start()
+        spawn, failures = yard.crew._spawn, [OSError(11, "no more processes")]
+
+        def hesitant(number: int) -> Hand:
+            if failures:
+                raise failures.pop()
+            return spawn(number)
+
+        yard.crew._spawn = hesitant
+        yard.workers[0].die(1)
+        await yard.until(lambda: len(yard.workers) == 3 and yard.crew.at_work == 2)
+
+    said = play(script)
+    assert ("worker-ended", {"worker": 1, "reason": "cannot be started: no more processes"}) in said
