@@ -19,7 +19,8 @@ from shared.config.login_checks import check_logins
 from shared.config.model import Config
 from shared.config.problem import Problem, shown
 from shared.config.scalars import did_you_mean
-from shared.config.sites import Hop, RouteSettings
+from shared.config.sending import Retry
+from shared.config.sites import Hop, RouteSettings, SiteRetry
 from shared.config.yaml import Settings
 from shared.routing.next_hop import Tls
 from shared.routing.site import Delivery
@@ -136,9 +137,14 @@ def _hops(config: Config) -> Iterator[Hop]:
 
 def _check_retry(config: Config) -> Iterator[Problem]:
     """Only what was written is compared: `longest: 1m` alone is clear enough, it cuts the default of `first` too."""
-    retry = config.retry
-    given = retry.model_fields_set
-    if {"first", "longest"} <= given and retry.first > retry.longest:
-        yield retry.origin.problem("'first' is longer than 'longest'", "first")
-    if {"first", "lifetime"} <= given and retry.first > retry.lifetime:
-        yield retry.origin.problem("'lifetime' ends before the 'first' retry", "lifetime")
+    for retry in (config.retry, *(site.retry for site in config.sites.values())):
+        if retry is None:
+            continue
+        if retry.first and retry.longest and _are_given(retry, "first", "longest") and retry.first > retry.longest:
+            yield retry.origin.problem("'first' is longer than 'longest'", "first")
+        if retry.first and retry.lifetime and _are_given(retry, "first", "lifetime") and retry.first > retry.lifetime:
+            yield retry.origin.problem("'lifetime' ends before the 'first' retry", "lifetime")
+
+
+def _are_given(retry: Retry | SiteRetry, *names: str) -> bool:
+    return retry.model_fields_set.issuperset(names)

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, model_validator
 
 from shared.config.scalars import (
     Count,
+    Duration,
+    Factor,
     File,
     Flag,
     Host,
@@ -21,6 +23,7 @@ from shared.config.scalars import (
     Text,
     parse_word,
 )
+from shared.config.sending import Retry
 from shared.config.setting import Setting
 from shared.routing.next_hop import Tls
 from shared.routing.site import Delivery
@@ -88,10 +91,28 @@ class Via(Hop):
     tls: TlsDemand = Tls.OPPORTUNISTIC
 
 
+class SiteRetry(Setting):
+    """What of `retry` is different for the mail of one site."""
+
+    first: Duration | None = None
+    factor: Factor | None = None
+    longest: Duration | None = None
+    lifetime: Duration | None = None
+    bounce_lifetime: Duration | None = None
+    warn_after: Duration | None = None
+
+    def over(self, usual: Retry) -> Retry:
+        """`usual`, but for what is said here."""
+        return usual.model_copy(update=self.model_dump(exclude_none=True))
+
+
 class SiteSettings(Setting):
+    """`retry` left out: as everywhere."""
+
     networks: tuple[Network, ...] = ()
     delivery: DeliveryWord
     smarthosts: tuple[Smarthost, ...] = ()
+    retry: SiteRetry | None = None
 
 
 class RouteSettings(Setting):

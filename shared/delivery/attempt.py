@@ -13,13 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.delivery.carrier import Carrier, RoutePlanner
+from shared.delivery.destinations import Destinations
 from shared.delivery.same_host import same_host_first
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.outcome import Deferred, Delivered, Outcome
 from shared.mail.reply import Reply
 from shared.observe import events
-from shared.retry.schedule import RetryPolicy
+from shared.retry.policies import RetryPolicies
 from shared.routing.lane import Lane
 from shared.routing.leg import Leg, Plan
 
@@ -31,6 +32,7 @@ OUR_FAULT = Deferred(Reply(451, "4.3.0", "internal error of the mail system; it 
 Outcomes = dict[Recipient, Outcome]
 Report = Callable[..., None]
 Rejudge = Callable[[Envelope, Sequence[Recipient]], Mapping[Lane, tuple[Recipient, ...]]]
+Travel = asyncio.Task[Mapping[Recipient, Outcome] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,57 +42,84 @@ class Crew:
 
     planner: RoutePlanner
     carrier: Carrier
-    retry: RetryPolicy
+    retry: RetryPolicies
     rejudge: Rejudge
+    destinations: Destinations
+    report: Report
 
 
-async def attempt(
-    crew: Crew,
-    envelope: Envelope,
-    content: Content,
-    recipients: Sequence[Recipient],
-    outcomes: Outcomes,
-    keep: Callable[[Outcomes], Awaitable[None]],
-    report: Report,
-    may_have_it: Sequence[str] = (),
-) -> None:
-    """Fill `outcomes`; what is in it when the attempt is called off, counts. `may_have_it`: see same_host.py.
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is carried. `may_have_it`: see same_host.py. `keep` makes deliveries durable before more of it is carried:
+    a crash then repeats at most the legs that were under way. `arrive` is called where a leg is about to set out."""
 
-    `keep` makes deliveries durable before more of the message is carried: a crash then repeats at most the legs that
-    were under way.
+    envelope: Envelope
+    content: Content
+    may_have_it: Sequence[str]
+    keep: Callable[[Outcomes], Awaitable[None]]
+    arrive: Callable[[], None]
+
+
+async def attempt(crew: Crew, load: Load, recipients: Sequence[Recipient], outcomes: Outcomes) -> str:
+    """Fill `outcomes`; what is in it when the attempt is called off, counts.
+
+    The answer is a destination that had no room, or empty. Recipients who go there have no outcome, and are to come
+    again when it has.
     """
-    plan = await _plan(crew.planner, envelope, recipients, report)
+    plan = await _plan(crew, load.envelope, recipients)
     if plan.settled:
         outcomes.update(plan.settled)
-    if may_have_it:
-        plan = Plan(tuple(same_host_first(leg, may_have_it) for leg in plan.legs))
-    if len(plan.legs) == 1:
-        outcomes.update(await _carry(crew.carrier, envelope, content, plan.legs[0], report))
-    elif plan.legs:
-        await _carry_several(crew.carrier, envelope, content, plan.legs, outcomes, keep, report)
+    legs: Sequence[Leg] = plan.legs
+    if load.may_have_it:
+        legs = [same_host_first(leg, load.may_have_it) for leg in legs]
+    put_off: list[Leg] = []
+    if len(legs) == 1:
+        if (result := await _travel(crew, load, legs[0])) is not None:
+            outcomes.update(result)
+        else:
+            put_off = [legs[0]]
+    elif legs:
+        put_off = await _travel_all(crew, load, legs, outcomes)
+    if put_off:
+        waiting = {who for leg in put_off for who in leg.recipients}
+        recipients = [who for who in recipients if who not in waiting]
     if len(outcomes) != len(recipients):
-        _complete(outcomes, recipients, envelope, report)
+        _complete(outcomes, recipients, load.envelope, crew.report)
+    return put_off[0].destination if put_off else ""
 
 
-async def _plan(planner: RoutePlanner, envelope: Envelope, recipients: Sequence[Recipient], report: Report) -> Plan:
+async def _plan(crew: Crew, envelope: Envelope, recipients: Sequence[Recipient]) -> Plan:
     try:
-        return await planner.plan(envelope, recipients)
+        return await crew.planner.plan(envelope, recipients)
     except (Exception, asyncio.CancelledError) as error:
         if _is_called_off(error):
             raise
-        say_fault(report, envelope, error, "plan")
+        say_fault(crew.report, envelope, error, "plan")
         return Plan((), dict.fromkeys(recipients, OUR_FAULT))
 
 
-async def _carry(
-    carrier: Carrier, envelope: Envelope, content: Content, leg: Leg, report: Report
-) -> Mapping[Recipient, Outcome]:
+async def _travel(crew: Crew, load: Load, leg: Leg) -> Mapping[Recipient, Outcome] | None:
+    """None: there was no room."""
+    destinations, name = crew.destinations, leg.destination
+    load.arrive()
+    if not destinations.enter_now(name) and not await destinations.enter(name):
+        return None
+    is_well = False
     try:
-        return await carrier.carry(envelope, content, leg)
+        result = await _carry(crew, load, leg)
+        is_well = not all(type(outcome) is Deferred for outcome in result.values())
+        return result
+    finally:
+        destinations.leave(name, is_well)
+
+
+async def _carry(crew: Crew, load: Load, leg: Leg) -> Mapping[Recipient, Outcome]:
+    try:
+        return await crew.carrier.carry(load.envelope, load.content, leg)
     except (Exception, asyncio.CancelledError) as error:
         if _is_called_off(error):
             raise
-        say_fault(report, envelope, error, leg.destination)
+        say_fault(crew.report, load.envelope, error, leg.destination)
         return dict.fromkeys(leg.recipients, OUR_FAULT)
 
 
@@ -100,38 +129,38 @@ def _is_called_off(error: BaseException) -> bool:
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
-async def _carry_several(
-    carrier: Carrier,
-    envelope: Envelope,
-    content: Content,
-    legs: Sequence[Leg],
-    outcomes: Outcomes,
-    keep: Callable[[Outcomes], Awaitable[None]],
-    report: Report,
-) -> None:
+async def _travel_all(crew: Crew, load: Load, legs: Sequence[Leg], outcomes: Outcomes) -> list[Leg]:
+    """Those that found no room."""
     waiting = deque(legs)
-    running: set[asyncio.Task[Mapping[Recipient, Outcome]]] = set()
+    running: dict[Travel, Leg] = {}
+    put_off: list[Leg] = []
     try:
         while waiting or running:
             while waiting and len(running) < LEGS_AT_ONCE:
-                running.add(asyncio.create_task(_carry(carrier, envelope, content, waiting.popleft(), report)))
-            ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                leg = waiting.popleft()
+                running[asyncio.create_task(_travel(crew, load, leg))] = leg
+            ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             news: Outcomes = {}
             for task in ended:
-                news.update(task.result())
+                leg, result = running.pop(task), task.result()
+                if result is None:
+                    put_off.append(leg)
+                else:
+                    news.update(result)
             outcomes.update(news)
-            if waiting or running:
-                await keep(news)
+            if news and (waiting or running):
+                await load.keep(news)
     finally:
         for task in running:
             task.cancel()
         for task in running:
             #  A leg that ended while it was called off still counts.
-            if result := await _result_of(task):
-                outcomes.update(result)
+            if late := await _result_of(task):
+                outcomes.update(late)
+    return put_off
 
 
-async def _result_of(task: asyncio.Task[Mapping[Recipient, Outcome]]) -> Mapping[Recipient, Outcome] | None:
+async def _result_of(task: Travel) -> Mapping[Recipient, Outcome] | None:
     await asyncio.wait((task,))
     return None if task.cancelled() else task.result()
 

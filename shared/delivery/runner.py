@@ -1,8 +1,8 @@
 """The runner of one lane: claims what is due, has it carried, settles it. The same in MercuryS, C and E.
 
-Here: the loop, what is in flight, starting, reloading and stopping. One attempt is in attempt.py, its consequences in
-settlement.py (what) and settle.py (in which order), changes of the route in sorting.py, the round of beats, rescans
-and sweeps in rounds.py. Time, chance, threads and the carrier come in as arguments.
+Here: the loop, what is in flight, starting, reloading and stopping. Who is next is in waiting.py, where there is room
+in destinations.py, what becomes of an entry in course.py, the round of beats, rescans and sweeps in rounds.py. Time,
+chance, threads and the carrier come in as arguments.
 """
 
 from __future__ import annotations
@@ -10,44 +10,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from shared.delivery.attempt import Crew, Outcomes, Rejudge, Report, attempt, deliveries, say_fault
+from shared.delivery.attempt import Crew, Rejudge, Report
 from shared.delivery.carrier import Carrier, RoutePlanner
+from shared.delivery.course import Course, Job
+from shared.delivery.destinations import Destinations
 from shared.delivery.errands import Errands
 from shared.delivery.reports import Reports
 from shared.delivery.rounds import BeginWatch, Limits, Rounds, claim_all
-from shared.delivery.same_host import hosts_that_may_have_it
-from shared.delivery.settle import Desk, say_outcomes, settle
-from shared.delivery.settlement import MAYBE_DELIVERED, History, decide_settlement, is_plain_success
-from shared.delivery.sorting import Sorter, judge_again
+from shared.delivery.settle import Desk
+from shared.delivery.sorting import Sorter
 from shared.delivery.waiting import Waiting
-from shared.mail.envelope import Recipient
 from shared.observe import events
-from shared.retry.schedule import RetryPolicy, latest_due
+from shared.retry.policies import RetryPolicies
 from shared.routing.lane import Lane
 from shared.spool.claim import Claim
 from shared.spool.deposit import Depositor
 from shared.spool.lane import LaneFolder
 from shared.spool.owner import Owner
 from shared.spool.schedule import Schedule
-from shared.spool.trail import WARNED
 
 #  The loop looks at the clock at least this often, should the clock jump.
 LONGEST_REST = 30.0
 #  When the grace of a stop is over, what is already being settled gets this long.
 LAST_MOMENT = 5.0
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """An entry in flight. Once `is_settling`, calling it off would forget what has happened."""
-
-    claim: Claim
-    outcomes: Outcomes = field(default_factory=dict)
-    kept: frozenset[Recipient] = frozenset()
-    is_settling: bool = False
-    task: asyncio.Task[None] | None = None
 
 
 class Runner:
@@ -63,7 +50,7 @@ class Runner:
         schedule: Schedule,
         planner: RoutePlanner,
         carrier: Carrier,
-        retry: RetryPolicy,
+        retry: RetryPolicies,
         rejudge: Rejudge,
         reports: Reports,
         depositor: Depositor,
@@ -76,14 +63,17 @@ class Runner:
     ) -> None:
         limits = limits or Limits()
         self._lane, self._folder, self._limits = lane, folder, limits
-        self._clock, self._chance, self._report = clock, chance, report
-        self._crew = Crew(planner, carrier, retry, rejudge)
+        self._clock, self._report = clock, report
+        self._destinations = Destinations(limits.in_flight)
         self._errands = Errands(executor)
         self._waiting = Waiting(schedule)
-        self._desk = Desk(daemon, folder, self._errands, Errands(executor), reports, clock, report)
-        self._sorter = Sorter(self._desk, depositor, executor, lane)
+        crew = Crew(planner, carrier, retry, rejudge, self._destinations, report)
+        desk = Desk(daemon, folder, self._errands, Errands(executor), reports, clock, report)
+        self._course = Course(crew, lane, desk, Sorter(desk, depositor, executor, lane), self, chance)
         self._rounds = Rounds(self, folder, owner, Errands(executor), clock, report, limits, watch)
         self._jobs: set[Job] = set()
+        #  Entries called back because there is room for them, until they are claimed.
+        self._called: dict[str, str] = {}
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._loop_task: asyncio.Task[None] | None = None
@@ -107,12 +97,19 @@ class Runner:
         *,
         planner: RoutePlanner | None = None,
         carrier: Carrier | None = None,
-        retry: RetryPolicy | None = None,
+        retry: RetryPolicies | None = None,
         rejudge: Rejudge | None = None,
     ) -> None:
-        """From the next attempt on these are asked. What waits is judged again in the background, and moved."""
-        old = self._crew
-        self._crew = Crew(planner or old.planner, carrier or old.carrier, retry or old.retry, rejudge or old.rejudge)
+        """From the next attempt on these are asked. If the routes are others, what waits is judged again in the
+        background, and moved."""
+        old = self._course.crew
+        self._course.crew = replace(
+            old,
+            planner=planner or old.planner,
+            carrier=carrier or old.carrier,
+            retry=retry or old.retry,
+            rejudge=rejudge or old.rejudge,
+        )
         self._rounds.recheck()
 
     async def stop(self, grace: float) -> None:
@@ -153,7 +150,7 @@ class Runner:
 
     def notice(self, name: str, due: float) -> None:
         """This entry waits in the lane."""
-        latest = latest_due(self._crew.retry, self._clock())
+        latest = self._course.crew.retry.latest_due(self._clock())
         if due > latest:
             #  Written while the clock ran ahead. Once seen, its time is not put off again.
             if name in self._waiting:
@@ -175,14 +172,25 @@ class Runner:
         job = Job(claim, is_settling=True)
         self._jobs.add(job)
         try:
-            stays, ways = judge_again(self._crew.rejudge, self._lane, claim)
-            if not ways or not await self._sorter.send_on(claim, stays, ways):
-                await self._release(claim)
-        except Exception as error:
-            say_fault(self._report, claim.envelope, error, "recheck")
-            await self._release(claim)
+            await self._course.judge(claim)
         finally:
             self._end(job)
+
+    # What the course of an entry needs of us (course.Lounge).
+
+    def arrived(self, job: Job) -> None:
+        if job.called_by:
+            self._destinations.arrived(job.called_by)
+            job.called_by = ""
+
+    def going_back(self, name: str) -> None:
+        self._rounds.given_back(name)
+
+    def back_at(self, name: str, due: float) -> None:
+        self.notice(name, due)
+
+    def back_for(self, name: str, destination: str) -> None:
+        self._waiting.park(name, destination)
 
     # The loop.
 
@@ -193,6 +201,8 @@ class Runner:
                 if names:
                     for claim in await self._errands.ask(claim_all, self._folder, names):
                         self._take_up(claim)
+                    if self._called:
+                        self._forget_called(names)
                 else:
                     await self._rest()
             except Exception as error:
@@ -201,7 +211,24 @@ class Runner:
 
     def _next_names(self) -> list[str]:
         room = min(self._limits.in_flight - len(self._jobs), self._limits.claims_at_once)
-        return self._waiting.take(self._clock(), room) if room > 0 else []
+        if room <= 0:
+            return []
+        for destination in self._waiting.destinations():
+            self._call_back(destination, room)
+        return self._waiting.take(self._clock(), room)
+
+    def _call_back(self, destination: str, most: int) -> None:
+        """Those who have waited for room there, as many as there is room for."""
+        count = min(self._destinations.room(destination), most)
+        names = self._waiting.resume(destination, count) if count else []
+        self._destinations.expect(destination, len(names))
+        self._called.update(dict.fromkeys(names, destination))
+
+    def _forget_called(self, names: list[str]) -> None:
+        """Those that could not be claimed; the others have been taken up."""
+        for name in names:
+            if destination := self._called.pop(name, ""):
+                self._destinations.arrived(destination)
 
     async def _rest(self) -> None:
         """Until something arrives, is due or has ended."""
@@ -218,115 +245,20 @@ class Runner:
             timer.cancel()
 
     def _take_up(self, claim: Claim) -> None:
-        job = Job(claim)
+        job = Job(claim, called_by=self._called.pop(claim.name, "") if self._called else "")
         self._jobs.add(job)
         job.task = asyncio.create_task(self._work(job))
 
-    def _end(self, job: Job) -> None:
-        self._jobs.discard(job)
-        self._wake.set()
-
-    # One entry.
-
     async def _work(self, job: Job) -> None:
-        claim = job.claim
         try:
             if self._is_stopping:
-                await self._release(claim)
-                return
-            await self._attempt(job)
-        except asyncio.CancelledError:
-            if not job.is_settling:
-                await self._put_back(job, None)
-        except Exception as error:
-            say_fault(self._report, claim.envelope, error, "runner")
-            await self._put_back(job, self._clock() + self._crew.retry.first)
+                await self._course.release(job.claim)
+            else:
+                await self._course.run(job)
         finally:
             self._end(job)
 
-    async def _attempt(self, job: Job) -> None:
-        claim, crew = job.claim, self._crew
-        stays, ways = judge_again(crew.rejudge, self._lane, claim)
-        if ways:
-            job.is_settling = True
-            if await self._sorter.send_on(claim, stays, ways):
-                return
-            job.is_settling = False
-        if stays:
-            await attempt(
-                crew,
-                claim.envelope,
-                claim.content,
-                stays,
-                job.outcomes,
-                lambda news: self._keep(job, news),
-                self._report,
-                hosts_that_may_have_it(claim.trail.records) if claim.attempts else (),
-            )
-        job.is_settling = True
-        if is_plain_success(job.outcomes):
-            say_outcomes(self._report, claim.envelope, self._lane.word, job.outcomes)
-            await self._desk.retire(claim)
-            self._report(events.MESSAGE_FINISHED, id=claim.envelope.id, lane=self._lane.word)
-        else:
-            await self._settle(job, crew)
-
-    async def _settle(self, job: Job, crew: Crew) -> None:
-        claim, policy = job.claim, crew.retry
-        settlement = decide_settlement(
-            policy,
-            claim.envelope,
-            job.outcomes,
-            history_of(claim),
-            self._clock(),
-            self._chance(),
-            is_final=self._lane is Lane.LOCAL,
-        )
-        say_outcomes(self._report, claim.envelope, self._lane.word, settlement.outcomes)
-        if settlement.when is not None and crew is not self._crew and self._is_elsewhere(claim):
-            settlement = replace(settlement, when=self._clock())
-        gives_up_at = claim.envelope.arrived + policy.lifetime_of(claim.envelope)
-        if settlement.when is not None:
-            self._rounds.given_back(claim.name)
-        await settle(self._desk, claim, settlement, job.kept, gives_up_at)
-        if settlement.when is not None:
-            self.notice(claim.name, settlement.when)
-
-    async def _release(self, claim: Claim) -> None:
-        self._rounds.given_back(claim.name)
-        await self._desk.release(claim)
-        self.notice(claim.name, claim.due)
-
-    def _is_elsewhere(self, claim: Claim) -> bool:
-        """The route changed during the attempt; the next claim will move the entry."""
-        return bool(judge_again(self._crew.rejudge, self._lane, claim)[1])
-
-    async def _keep(self, job: Job, news: Outcomes) -> None:
-        delivered = deliveries(news)
-        await self._desk.keep(job.claim, delivered)
-        job.kept |= delivered.keys()
-
-    async def _put_back(self, job: Job, when: float | None) -> None:
-        """It ends here unsettled; only what was delivered is written down. `when` None: due as before."""
-        job.is_settling = True
-        delivered = {who: how for who, how in deliveries(job.outcomes).items() if who not in job.kept}
-        if delivered:
-            await self._desk.keep(job.claim, delivered)
-        if when is None:
-            await self._release(job.claim)
-        else:
-            self._rounds.given_back(job.claim.name)
-            await self._desk.postpone(job.claim, when)
-            self.notice(job.claim.name, when)
-
-
-def history_of(claim: Claim) -> History:
-    """What the trail says; an entry at its first attempt has none."""
-    if not claim.attempts:
-        return History()
-    records = claim.trail.records
-    return History(
-        claim.attempts,
-        any(record.event == WARNED for record in records),
-        frozenset(record.recipient for record in records if record.detail.startswith(MAYBE_DELIVERED)),
-    )
+    def _end(self, job: Job) -> None:
+        self.arrived(job)
+        self._jobs.discard(job)
+        self._wake.set()

@@ -18,7 +18,7 @@ from shared.spool.names import standing
 from shared.spool.schedule import Schedule
 
 #  One in so many goes to the lowest rank that waits: bulk is slowed down by urgent mail, never stopped.
-SHARE_OF_THE_LOWEST = 8
+SHARE_OF_THE_LOWEST = 7
 #  What is due at once is made ready in portions, as a million names take seconds.
 RIPEN_AT_ONCE = 1000
 
@@ -89,7 +89,7 @@ class Waiting:
         return tuple(self._parked_at) if self._parked_at else ()
 
     def resume(self, destination: str, limit: int) -> list[str]:
-        """Names parked for `destination` that are the next to be taken, the longest parked first."""
+        """Names parked for `destination` that are soon to be taken, the longest parked first."""
         names: list[str] = []
         parked = self._parked_at[destination]
         while parked and len(names) < limit:
@@ -128,9 +128,9 @@ class Waiting:
         (rank.new if is_new else rank.old).add(flow, name)
 
     def _next(self) -> str:
-        """Empty when nothing is ready."""
-        if self._resumed:
-            return self._resumed.popleft()
+        """Empty when nothing is ready. Who was called back takes turns with the rest: neither waits for the other."""
         self._handed_out += 1
+        if self._resumed and (self._handed_out & 1 or not any(self._ranks)):
+            return self._resumed.popleft()
         ranks = self._ranks if self._handed_out % SHARE_OF_THE_LOWEST else self._ranks[::-1]
         return next((rank.next() for rank in ranks if rank), "")

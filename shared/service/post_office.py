@@ -18,6 +18,7 @@ from typing import Any
 
 from shared.config.model import Config
 from shared.config.routing import routing_table
+from shared.config.sending import Retry
 from shared.delivery.carrier import Carrier, RoutePlanner
 from shared.delivery.reports import Reports
 from shared.delivery.rounds import Limits
@@ -25,6 +26,7 @@ from shared.delivery.runner import Runner
 from shared.mail.envelope import Envelope, Recipient
 from shared.maildir.committer import Committer
 from shared.observe.log import log
+from shared.retry.policies import RetryPolicies
 from shared.retry.schedule import RetryPolicy
 from shared.routing.decide import decide_route, split_by_lane
 from shared.routing.lane import Lane
@@ -41,11 +43,18 @@ from shared.spool.watch import LaneWatch
 _RESCAN_SECONDS = 30.0
 
 
-def retry_policy(config: Config) -> RetryPolicy:
-    retry = config.retry
-    return RetryPolicy(
-        retry.first, retry.factor, retry.longest, retry.lifetime, retry.bounce_lifetime, retry.warn_after
+def retry_policy(config: Config) -> RetryPolicies:
+    """The house's, and those of the sites that have one of their own."""
+    return RetryPolicies(
+        _policy(config.retry),
+        {name: _policy(site.retry.over(config.retry)) for name, site in config.sites.items() if site.retry},
     )
+
+
+def _policy(retry: Retry) -> RetryPolicy:
+    """`longest` alone, when it is below the default of `first`, cuts that too."""
+    first = min(retry.first, retry.longest)
+    return RetryPolicy(first, retry.factor, retry.longest, retry.lifetime, retry.bounce_lifetime, retry.warn_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,10 @@ class Judge:
 
 
 class PostOffice:
-    """`letter` is s, c or e: the daemon's name behind `mercury-`. `open` before anything else; `close` last, when nothing is in flight."""
+    """`letter` is s, c or e, the daemon's name behind `mercury-`.
+
+    `open` before anything else; `close` last, when nothing is in flight.
+    """
 
     def __init__(self, config: Config, letter: str, loop: asyncio.AbstractEventLoop, reactor: Any) -> None:
         self.daemon = f"mercury-{letter}"

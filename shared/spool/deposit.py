@@ -15,6 +15,7 @@ from shared.mail.envelope import Envelope
 from shared.maildir.committer import Committer, Landing
 from shared.maildir.spill import Spill
 from shared.routing.lane import Lane
+from shared.spool.flow import flow_of
 from shared.spool.ids import QueueIds
 from shared.spool.names import EntryName
 from shared.spool.record import render_record
@@ -67,7 +68,9 @@ class Depositor:
 
     def _entry(self, letter: Letter, copy: str) -> _Entry:
         envelope = letter.envelope
-        name = EntryName(int(envelope.arrived), envelope.id, self._node, 0, copy=copy)
+        name = EntryName(
+            int(envelope.arrived), envelope.id, self._node, 0, "", copy, flow_of(envelope), envelope.priority
+        )
         return _Entry(self._folders[letter.lane], name, render_record(envelope))
 
 

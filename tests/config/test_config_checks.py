@@ -147,3 +147,8 @@ def test_a_password_file_exists_and_holds_something(secret: Path) -> None:
     assert str(secret) in error
     secret.mkdir(0o700)
     assert "is no file" in of_secret(secret)[0]
+
+
+def test_a_schedule_of_a_site_is_checked_like_that_of_the_house() -> None:
+    text = "sites:\n  hq:\n    delivery: hold\n    retry:\n      first: 2h\n      longest: 1h\n"
+    assert errors_of(text) == ["5:14 'first' is longer than 'longest'"]

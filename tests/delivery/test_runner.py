@@ -12,6 +12,7 @@ from fakes.runs import HOST, LATER, MESSAGE, NEVER, OK, Run, run, who
 from shared.mail.envelope import Notify
 from shared.mail.outcome import Deferred
 from shared.mail.reply import Reply
+from shared.retry.policies import RetryPolicies
 from shared.retry.schedule import RetryPolicy
 from shared.routing.lane import Lane
 from shared.spool.trail import TrailRecord
@@ -313,9 +314,9 @@ def test_no_more_is_in_flight_than_the_limit_says() -> None:
             await asyncio.sleep(10)
             return OK
 
-        stage.carrier.says(B, slow)
-        for _ in range(40):
-            stage.letter(B)
+        for number in range(40):
+            stage.carrier.says(f"x@d{number}.example", slow)
+            stage.letter(f"x@d{number}.example")
         await stage.hours(0.1)
         assert len(stage.said("message-finished")) == 40
 
@@ -406,7 +407,7 @@ def test_a_new_schedule_counts_from_the_next_attempt_on() -> None:
         stage.carrier.says(B, LATER)
         stage.letter(B)
         await stage.hours(SECOND)
-        stage.runner.reload(retry=RetryPolicy(first=60, longest=60))
+        stage.runner.reload(retry=RetryPolicies(RetryPolicy(first=60, longest=60)))
         await stage.hours(0.5)
         assert len(stage.carrier.carried) > 20
 

@@ -20,7 +20,7 @@ from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Notify, Recipient
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
 from shared.mail.reply import Reply
-from shared.retry.schedule import RetryPolicy
+from shared.retry.policies import RetryPolicies
 from shared.routing.lane import Lane
 from shared.routing.leg import Leg, Plan
 from shared.spool.deposit import Letter
@@ -111,7 +111,7 @@ class Run:
             schedule=Schedule(),
             planner=self.planner,
             carrier=self.carrier,
-            retry=RetryPolicy(),
+            retry=RetryPolicies(),
             rejudge=self.rejudge,
             reports=self.reports,
             depositor=depositor,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.routing.lane import Lane
-from shared.spool.names import EntryName, claimed_name, name_in_lane, parse_name, safe_node, split_claimed
+from shared.spool.names import EntryName, claimed_name, name_in_lane, parse_name, safe_node, split_claimed, standing
 
 NAMES = st.builds(
     EntryName,
@@ -17,6 +17,8 @@ NAMES = st.builds(
     st.integers(min_value=0, max_value=10**12),
     st.sampled_from(["", *(lane.word for lane in Lane)]),
     st.sampled_from(["", "9f31c2d0"]),
+    st.sampled_from(["", "0a1z"]),
+    st.integers(-9, 9),
 )
 
 
@@ -26,6 +28,16 @@ def test_names_come_back(name: EntryName, owner: str) -> None:
     assert parse_name(str(name)) == name
     assert split_claimed(claimed_name(str(name), owner)) == (str(name), owner)
     assert len(claimed_name(str(name), f"mercury-c.4194304.abcdef.{name.node}")) <= 255
+
+
+@settings(derandomize=True)
+@given(name=NAMES)
+def test_the_standing_is_what_the_name_says(name: EntryName) -> None:
+    assert standing(str(name)) == (name.flow, name.priority)
+
+
+def test_a_foreign_name_has_an_ordinary_standing() -> None:
+    assert [standing(name) for name in ("x", "x,P=", "x,P=high", "")] == [("", 0)] * 4
 
 
 @pytest.mark.parametrize("flags", ["", ":2,", ":2,S", ":2,FS", ":1,x"])
@@ -40,6 +52,8 @@ def test_what_a_mail_reader_left_in_cur_has_no_owner(flags: str) -> None:
         "", "x", "1790000000", "1790000000.id", "1790000000.id.node", "1790000000.id.node,S=", "1790000000.id.node,S=x",
         "x.id.node,S=5", "1790000000.id.node,W=5", "1790000000.id.node,S=5,X=1", "1790000000.id.node,S=5,L=",
         "1790000000.id.node,S=5,L=a,C=b", "1790000000.id.node,S=5:2,S", "1790000000.id.nöde,S=5", "١.id.node,S=5",
+        "1790000000.id.node,S=5,P=0", "1790000000.id.node,S=5,P=", "1790000000.id.node,S=5,P=x",
+        "1790000000.id.node,S=5,P=-", "1790000000.id.node,S=5,P=1,F=abcd", "1790000000.id.node,S=5,F=",
         "1790000000.id.node,S=5,N=owner", "-1.id.node,S=5", "1790000000.id.node,S=5,S=6",
     ],
 )  # fmt: skip

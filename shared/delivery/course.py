@@ -1,0 +1,179 @@
+"""The course of one entry: from its claim, by an attempt, to its settlement, whatever happens on the way.
+
+An attempt is in attempt.py, its consequences in settlement.py (what) and settle.py (in which order), changes of the
+route in sorting.py. Not here: which entries are claimed, and when (runner.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from shared.delivery.attempt import Crew, Load, Outcomes, attempt, deliveries, say_fault
+from shared.delivery.same_host import hosts_that_may_have_it
+from shared.delivery.settle import Desk, say_outcomes, settle
+from shared.delivery.settlement import MAYBE_DELIVERED, History, decide_settlement, is_plain_success
+from shared.delivery.sorting import Sorter, judge_again
+from shared.mail.envelope import Recipient
+from shared.observe import events
+from shared.routing.lane import Lane
+from shared.spool.claim import Claim
+from shared.spool.trail import WARNED
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """An entry in flight. Once `is_settling`, calling it off would forget what has happened. `called_by`: the
+    destination that it was called back for."""
+
+    claim: Claim
+    outcomes: Outcomes = field(default_factory=dict)
+    kept: frozenset[Recipient] = frozenset()
+    is_settling: bool = False
+    called_by: str = ""
+    task: asyncio.Task[None] | None = None
+
+
+class Lounge(Protocol):
+    """Where entries go that are not finished: the runner."""
+
+    def back_at(self, name: str, due: float) -> None:
+        """It is back in the lane, to be tried at `due`."""
+
+    def back_for(self, name: str, destination: str) -> None:
+        """It goes back into the lane, to be tried when there is room at `destination`."""
+
+    def arrived(self, job: Job) -> None:
+        """It stands where it was called to; may be said again."""
+
+    def going_back(self, name: str) -> None:
+        """Its file is about to appear in the lane."""
+
+
+@dataclass(slots=True)
+class Course:
+    """`crew` changes with the configuration; an attempt under way keeps the one it began with."""
+
+    crew: Crew
+    lane: Lane
+    desk: Desk
+    sorter: Sorter
+    lounge: Lounge
+    chance: Callable[[], float]
+
+    async def run(self, job: Job) -> None:
+        """To the end, or to the point where it is called off."""
+        try:
+            await self._attempt(job)
+        except asyncio.CancelledError:
+            if not job.is_settling:
+                await self._put_back(job, None)
+        except Exception as error:
+            say_fault(self.desk.report, job.claim.envelope, error, "runner")
+            await self._put_back(job, self.desk.clock() + self.crew.retry.of(job.claim.envelope).first)
+
+    async def judge(self, claim: Claim) -> None:
+        """The route of an entry that only waits: move it, or put it back."""
+        try:
+            stays, ways = judge_again(self.crew.rejudge, self.lane, claim)
+            if not ways or not await self.sorter.send_on(claim, stays, ways):
+                await self.release(claim)
+        except Exception as error:
+            say_fault(self.desk.report, claim.envelope, error, "recheck")
+            await self.release(claim)
+
+    async def release(self, claim: Claim) -> None:
+        self.lounge.going_back(claim.name)
+        await self.desk.release(claim)
+        self.lounge.back_at(claim.name, claim.due)
+
+    async def _attempt(self, job: Job) -> None:
+        claim, crew = job.claim, self.crew
+        stays, ways = judge_again(crew.rejudge, self.lane, claim)
+        if ways:
+            job.is_settling = True
+            if await self.sorter.send_on(claim, stays, ways):
+                return
+            job.is_settling = False
+        put_off = ""
+        if stays:
+            load = Load(
+                claim.envelope,
+                claim.content,
+                hosts_that_may_have_it(claim.trail.records) if claim.attempts else (),
+                lambda news: self._keep(job, news),
+                lambda: self.lounge.arrived(job),
+            )
+            put_off = await attempt(crew, load, stays, job.outcomes)
+        job.is_settling = True
+        if put_off and not job.outcomes:
+            self.lounge.back_for(claim.name, put_off)
+            await self.desk.release(claim)
+        elif is_plain_success(job.outcomes) and not put_off:
+            say_outcomes(self.desk.report, claim.envelope, self.lane.word, job.outcomes)
+            await self.desk.retire(claim)
+            self.desk.report(events.MESSAGE_FINISHED, id=claim.envelope.id, lane=self.lane.word)
+        else:
+            await self._settle(job, crew, put_off)
+
+    async def _settle(self, job: Job, crew: Crew, put_off: str) -> None:
+        claim, policy, now = job.claim, crew.retry.of(job.claim.envelope), self.desk.clock()
+        settlement = decide_settlement(
+            policy,
+            claim.envelope,
+            job.outcomes,
+            history_of(claim),
+            now,
+            self.chance(),
+            is_final=self.lane is Lane.LOCAL,
+        )
+        say_outcomes(self.desk.report, claim.envelope, self.lane.word, settlement.outcomes)
+        is_parked = bool(put_off) and settlement.when is None
+        if is_parked:
+            settlement = replace(settlement, when=claim.due)
+        if settlement.when is not None and crew is not self.crew and self._is_elsewhere(claim):
+            settlement = replace(settlement, when=now)
+        gives_up_at = claim.envelope.arrived + policy.lifetime_of(claim.envelope)
+        if is_parked:
+            self.lounge.back_for(claim.name, put_off)
+        elif settlement.when is not None:
+            self.lounge.going_back(claim.name)
+        await settle(self.desk, claim, settlement, job.kept, gives_up_at)
+        if settlement.when is not None and not is_parked:
+            self.lounge.back_at(claim.name, settlement.when)
+
+    def _is_elsewhere(self, claim: Claim) -> bool:
+        """The route changed during the attempt; the next claim will move the entry."""
+        return bool(judge_again(self.crew.rejudge, self.lane, claim)[1])
+
+    async def _keep(self, job: Job, news: Outcomes) -> None:
+        delivered = deliveries(news)
+        await self.desk.keep(job.claim, delivered)
+        job.kept |= delivered.keys()
+
+    async def _put_back(self, job: Job, when: float | None) -> None:
+        """It ends here unsettled; only what was delivered is written down. `when` None: due as before."""
+        job.is_settling = True
+        delivered = {who: how for who, how in deliveries(job.outcomes).items() if who not in job.kept}
+        if delivered:
+            await self.desk.keep(job.claim, delivered)
+        if when is None:
+            await self.release(job.claim)
+        else:
+            self.lounge.going_back(job.claim.name)
+            await self.desk.postpone(job.claim, when)
+            self.lounge.back_at(job.claim.name, when)
+
+
+def history_of(claim: Claim) -> History:
+    """What the trail says; an entry at its first attempt has none."""
+    if not claim.attempts:
+        return History()
+    records = claim.trail.records
+    return History(
+        claim.attempts,
+        any(record.event == WARNED for record in records),
+        frozenset(record.recipient for record in records if record.detail.startswith(MAYBE_DELIVERED)),
+    )

@@ -1,0 +1,24 @@
+"""Whose mail is tried again by which policy: the house's, or that of the site it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.mail.envelope import Envelope
+from shared.retry.schedule import RetryPolicy, latest_due
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicies:
+    """`sites` holds those that differ from `usual`, by the name of the site."""
+
+    usual: RetryPolicy = field(default_factory=RetryPolicy)
+    sites: Mapping[str, RetryPolicy] = field(default_factory=dict)
+
+    def of(self, envelope: Envelope) -> RetryPolicy:
+        return self.sites.get(envelope.site, self.usual)
+
+    def latest_due(self, now: float) -> float:
+        """As schedule.latest_due, whoever's mail it is."""
+        return max(latest_due(policy, now) for policy in (self.usual, *self.sites.values()))
