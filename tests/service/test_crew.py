@@ -240,7 +240,7 @@ def test_a_worker_that_stands_still_is_killed_and_replaced(monkeypatch: pytest.M
         assert yard.workers[0].process.was_killed or yard.workers[1].process.was_killed
 
     said = play(script)
-    assert [fields["reason"] for name, fields in said if name == "worker-ended"][0].startswith("silent for")
+    assert next(fields["reason"] for name, fields in said if name == "worker-ended").startswith("silent for")
 
 
 def test_a_worker_that_cannot_be_spawned_again_is_tried_again() -> None:
