@@ -88,7 +88,7 @@ def test_the_sample_can_be_used_with_everything_in_it(opened: Path) -> None:
     config = load(opened)
     assert config.site == "hq"
     assert len(config.receive.listeners) == 6
-    assert len(config.sites["hq"].smarthosts) == 2
+    assert len(config.sites["hq"].smarthosts) == 5
 
 
 def test_the_defaults_in_the_sample_are_the_defaults(opened: Path) -> None:
