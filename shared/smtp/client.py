@@ -54,6 +54,7 @@ class Conversation(OpeningTalk):
         super().__init__(opening)
         self._host = host
         self._transaction: Transaction | None = None
+        self._following: Transaction | Finished | None = None
         self._needs_reset = False
         self._after |= {
             Step.RSET: self._after_rset,
@@ -69,6 +70,22 @@ class Conversation(OpeningTalk):
     def is_idle(self) -> bool:
         """Open, and nothing is on its way: `send` may be called."""
         return self.is_open and not self.is_over and self._transaction is None and not self._owed
+
+    @property
+    def takes_next(self) -> bool:
+        """The message is out and waits for its answer only: the next may be begun behind it (RFC 2920 §3.1 lets the
+        end of a message be the first of a group). Its own answers come after that one."""
+        transaction = self._transaction
+        return (
+            transaction is not None
+            and transaction.is_end_sent
+            and not transaction.is_doomed
+            and self._following is None
+            and len(self._owed) == 1
+            and "PIPELINING" in self.extensions
+            and not self._opening.lmtp
+            and not self.is_over
+        )
 
     @property
     def is_leaving(self) -> bool:
@@ -110,18 +127,25 @@ class Conversation(OpeningTalk):
             self._end(End.SILENT, None, f"{waited} for the answer to {self._owed[0] if self._owed else 'nothing'}")
 
     def send(self, envelope: Envelope, recipients: Sequence[Recipient], content: Content) -> None:
-        """Hand over one message. Call it only when `is_idle`; a Finished event will answer."""
-        if not self.is_idle:
+        """Hand over one message. Call it only when `is_idle` or `takes_next`; a Finished event will answer, in the
+        order of the messages."""
+        if not (self.is_idle or self.takes_next):
             raise RuntimeError("the conversation is not idle")
         try:
             errand = plan_errand(envelope, recipients, content, self.extensions, self.is_secure)
             if errand.recipients:
                 self._begin(errand, content)
             else:
-                self._events.append(Finished(errand.settled))
+                self._settle(Finished(errand.settled))
         except OSError as error:
-            self._transaction = None
-            self._events.append(Finished(dict.fromkeys(recipients, unreadable(error))))
+            self._settle(Finished(dict.fromkeys(recipients, unreadable(error))))
+
+    def _settle(self, finished: Finished) -> None:
+        """A message that needs no journey; said in its turn."""
+        if self._transaction is None:
+            self._events.append(finished)
+        else:
+            self._following = finished
 
     def next_body(self) -> bytes:
         """The next piece of the message; empty only when the conversation has just ended over it."""
@@ -168,8 +192,11 @@ class Conversation(OpeningTalk):
             self._out.append(b"".join(lines))
             self._owed.extend(steps)
         self._needs_reset = False
-        self._transaction = transaction
         self.moves += 1
+        if self._transaction is not None:
+            self._following = transaction
+            return
+        self._transaction = transaction
         self._go_on()
 
     def _go_on(self) -> None:
@@ -276,9 +303,16 @@ class Conversation(OpeningTalk):
 
     def _finish(self, needs_reset: bool) -> None:
         assert self._transaction is not None
-        self._needs_reset = needs_reset
         self._events.append(Finished(self._transaction.outcomes))
+        following, self._following = self._following, None
+        if isinstance(following, Transaction):
+            #  It is begun. A message that is answered, however, leaves nothing behind it (RFC 5321 §4.1.1.4).
+            self._transaction = following
+            return
+        self._needs_reset = needs_reset
         self._transaction = None
+        if following is not None:
+            self._events.append(following)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -293,10 +327,17 @@ class Conversation(OpeningTalk):
         if end in _POLITE_ENDS:
             self._out.append(b"QUIT\r\n")
         transaction, self._transaction = self._transaction, None
-        if transaction is not None:
-            maybe = transaction.may_have_arrived and reply is None
-            unanswered = transaction.abandon(judge_end(end, reply, detail, self._host, maybe))
-            untouched = not transaction.is_heard and end in (End.LOST, End.CLOSING)
-            elsewhere = () if maybe or end is End.UNREADABLE else unanswered
-            self._events.append(Finished(transaction.outcomes, elsewhere, untouched))
+        following, self._following = self._following, None
+        for each in (transaction, following):
+            if isinstance(each, Transaction):
+                self._events.append(self._abandoned(each, end, reply, detail))
+            elif each is not None:
+                self._events.append(each)
         self._events.append(Ended(end, reply, detail))
+
+    def _abandoned(self, transaction: Transaction, end: End, reply: Reply | None, detail: str) -> Finished:
+        maybe = transaction.may_have_arrived and reply is None
+        unanswered = transaction.abandon(judge_end(end, reply, detail, self._host, maybe))
+        untouched = not transaction.is_heard and end in (End.LOST, End.CLOSING)
+        elsewhere = () if maybe or end is End.UNREADABLE else unanswered
+        return Finished(transaction.outcomes, elsewhere, untouched)

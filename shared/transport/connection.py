@@ -41,7 +41,7 @@ _NEVER = float("inf")
 class SmtpConnection(Protocol):
     """`opened` is called once: with None when messages may be sent, otherwise with the reason why they never will.
 
-    After that `finished` is called for each message, and `ended` once.
+    After that `finished` is called for each message, `hungry` when another may be given to `follow`, `ended` once.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class SmtpConnection(Protocol):
         self.messages = 0
         self.finished: Callable[[SmtpConnection, Finished], None] = _nobody_listens
         self.ended: Callable[[SmtpConnection, Ended], None] = _nobody_listens
+        self.hungry: Callable[[SmtpConnection], None] | None = None
         self._clock = clock
         self._conversation = conversation
         self._tls = tls
@@ -67,6 +68,7 @@ class SmtpConnection(Protocol):
         self._is_paused = False
         self._is_opened = False
         self._is_lost = False
+        self._is_remembered = False
         self._seen_moves = -1
         self._idle_time = 0.0
         self._deadline = _NEVER
@@ -83,6 +85,10 @@ class SmtpConnection(Protocol):
         return self._conversation.is_leaving
 
     @property
+    def is_over(self) -> bool:
+        return self._conversation.is_over
+
+    @property
     def limits(self) -> Mapping[str, int]:
         """What the server said about itself (RFC 9422)."""
         return self._conversation.extensions.limits
@@ -91,6 +97,11 @@ class SmtpConnection(Protocol):
         self.messages += 1
         self._conversation.send(envelope, recipients, content)
         self._pump()
+
+    def follow(self, envelope: Envelope, recipients: Sequence[Recipient], content: Content) -> None:
+        """The next message, while the last one waits for its answer. Call it only from within `hungry`."""
+        self.messages += 1
+        self._conversation.send(envelope, recipients, content)
 
     def rest(self, seconds: float) -> None:
         """There is nothing to send; say goodbye if that lasts `seconds`."""
@@ -110,6 +121,9 @@ class SmtpConnection(Protocol):
 
     def remember_session(self) -> None:
         """Keep the TLS session, so that the next connection is cheaper."""
+        if self._is_remembered:
+            return
+        self._is_remembered = True
         if self._tls is not None and self._conversation.is_secure:
             transport: Any = self.transport
             self._tls.remember(transport.getHandle())
@@ -162,7 +176,12 @@ class SmtpConnection(Protocol):
         if data:
             self._write(data)
         if conversation.wants_body and not self._is_producing:
-            self._write(conversation.next_body())
+            body = conversation.next_body()
+            if self.hungry is not None and conversation.takes_next:
+                #  The next message begins in the same packet.
+                self.hungry(self)
+                body += conversation.take()
+            self._write(body)
             if conversation.wants_body:
                 self._begin_producing()
         elif self._is_producing and not conversation.wants_body:

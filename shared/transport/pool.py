@@ -69,7 +69,7 @@ class HopPool:
         self._limit = float(limits.first)
         self._waiting: deque[Job] = deque()
         self._idle: list[SmtpConnection] = []
-        self._busy: dict[SmtpConnection, Job] = {}
+        self._busy: dict[SmtpConnection, deque[Job]] = {}
         self._open: set[SmtpConnection] = set()
         self._dials: set[asyncio.Task[None]] = set()
         self._employing: set[SmtpConnection] = set()
@@ -124,24 +124,37 @@ class HopPool:
         return None
 
     def _give(self, connection: SmtpConnection, job: Job) -> None:
-        self._busy[connection] = job
+        self._busy[connection] = deque((job,))
         connection.send(job.envelope, job.recipients, job.content)
 
+    def _feed(self, connection: SmtpConnection) -> None:
+        """One message behind another, when so many wait that each connection can have one more."""
+        if len(self._waiting) < len(self._open) or 0 < connection.limits.get("MAILMAX", 0) <= connection.messages:
+            return
+        job = self._next_job()
+        if job is not None:
+            self._busy[connection].append(job)
+            connection.follow(job.envelope, job.recipients, job.content)
+
     def _finished(self, connection: SmtpConnection, finished: Finished) -> None:
-        job = self._busy.pop(connection)
+        jobs = self._busy[connection]
+        job = jobs.popleft()
+        if not jobs:
+            del self._busy[connection]
         if finished.is_untouched and connection.messages > 1 and job.fresh_starts < MOST_FRESH_STARTS:
             job.fresh_starts += 1
             self._waiting.appendleft(job)
         elif not job.answer.done():
             job.answer.set_result(finished)
-        if connection.messages == 1:
-            connection.remember_session()
-        if connection.is_idle:
-            #  One more connection after each round of successes; each word of trouble takes half of them away.
-            self._limit = min(self._limit + 1 / self._limit, self._limits.most)
+        connection.remember_session()
+        if connection.is_over:
+            if not finished.is_untouched:
+                self._limit = max(1.0, self._limit / 2)
+            return
+        #  One more connection after each round of successes; each word of trouble takes half of them away.
+        self._limit = min(self._limit + 1 / self._limit, self._limits.most)
+        if not jobs:
             self._employ(connection)
-        elif not finished.is_untouched:
-            self._limit = max(1.0, self._limit / 2)
 
     def _employ(self, connection: SmtpConnection) -> None:
         """The next message for a connection, or a rest."""
@@ -194,6 +207,7 @@ class HopPool:
         self._open.add(result)
         result.finished = self._finished
         result.ended = self._ended
+        result.hungry = self._feed
         log.event(events.CONNECTION_OPENED, host=result.host)
         #  Between the future and this line the server may have gone.
         if result.is_idle:
