@@ -1,9 +1,9 @@
 """Room on the way: how many legs may be under way to each destination at once.
 
 A destination that takes mail may use four times the room that is left: one that is alone has nearly all of it, and
-many share it evenly. As long as a destination has not shown that it takes mail, it has a few places and no more, so that
-dozens that do not answer leave room for one that does. A leg that finds none waits a moment; where nothing moves at
-all, not even that, and its entry goes back to wait (waiting.py). Names and counts only; what a destination is, the
+many share it evenly. As long as a destination has not shown that it takes mail, it has a few places and no more, so
+that dozens that do not answer leave room for one that does. A leg that finds none waits a moment; where nothing moves
+at all, not even that, and its entry goes back to wait (waiting.py). Names and counts only; what a destination is, the
 planner knows.
 """
 
