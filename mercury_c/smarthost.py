@@ -65,6 +65,8 @@ class SmarthostPlanner:
                 way = _Way(route.hops, route.reason)
                 ways.append(way)
             way.recipients.append(recipient)
+        if len(ways) == 1:
+            return Plan((await self._leg(ways[0]),), settled)
         return Plan(tuple([await self._leg(way) for way in ways]), settled)
 
     async def _leg(self, way: _Way) -> Leg:

@@ -128,8 +128,8 @@ class HopPool:
         connection.send(job.envelope, job.recipients, job.content)
 
     def _feed(self, connection: SmtpConnection) -> None:
-        """One message behind another, when so many wait that each connection can have one more."""
-        if len(self._waiting) < len(self._open) or 0 < connection.limits.get("MAILMAX", 0) <= connection.messages:
+        """One message behind another, when it waits and no connection of its own is on the way."""
+        if self._dials or not self._waiting or 0 < connection.limits.get("MAILMAX", 0) <= connection.messages:
             return
         job = self._next_job()
         if job is not None:
