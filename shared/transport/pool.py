@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
+from shared.mail.outcome import Deferred
 from shared.observe import events
 from shared.observe.log import log
 from shared.routing.next_hop import NextHop
@@ -151,8 +152,12 @@ class HopPool:
             if not finished.is_untouched:
                 self._limit = max(1.0, self._limit / 2)
             return
-        #  One more connection after each round of successes; each word of trouble takes half of them away.
-        self._limit = min(self._limit + 1 / self._limit, self._limits.most)
+        #  One more connection after each round of successes, one less after each message that is put off; a
+        #  conversation that breaks off takes half of them away.
+        if all(type(outcome) is Deferred for outcome in finished.outcomes.values()):
+            self._limit = max(1.0, self._limit - 1)
+        else:
+            self._limit = min(self._limit + 1 / self._limit, self._limits.most)
         if not jobs:
             self._employ(connection)
 
@@ -162,7 +167,8 @@ class HopPool:
             return  #  a message was settled before a byte was sent; the loop below goes on
         self._employing.add(connection)
         while connection.is_idle:
-            if 0 < connection.limits.get("MAILMAX", 0) <= connection.messages:
+            is_used_up = 0 < connection.limits.get("MAILMAX", 0) <= connection.messages
+            if is_used_up or len(self._busy) >= int(self._limit):
                 connection.quit()
                 break
             job = self._next_job()

@@ -265,3 +265,23 @@ async def test_what_is_over_is_forgotten() -> None:
         await leg
     await net.settle()
     assert not net.carrier._pools
+
+
+@played
+async def test_a_server_that_puts_mail_off_gets_fewer_connections_and_one_that_takes_it_more() -> None:
+    net = Net(limits=PoolLimits(first=3, most=3))
+    legs = [net.carry() for _ in range(12)]
+    await net.settle()
+    peers = [await (await net.accept()).open() for _ in range(3)]
+    said = [await peer.hear("451 4.7.1 slow down", "503 no", "503 no") for peer in peers]
+    left = [peer for peer, lines in zip(peers, said, strict=True) if lines == ["QUIT"]]
+    assert len(left) == 2, "one after each refusal, and one always stays"
+    [stays] = [peer for peer in peers if peer not in left]
+    for peer in left:
+        await peer.hear("221 bye")
+    assert net.dialled == []
+    for _ in range(3):
+        await stays.take()
+    assert len(net.dialled) >= 1, "it grows again"
+    for leg in legs:
+        leg.cancel()
