@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
+from shared.admin.census import take_census
 from shared.admin.command import Office
-from shared.admin.entries import list_entries
 from shared.admin.output import age, echo_json, octets
 from shared.admin.queue import count_text, spool_of
+from shared.mail.reply import printable
 from shared.routing.lane import Lane
 from shared.service.lock import lock_path, running_pid
+from shared.service.status_file import read_status
 from shared.spool.spool import Spool
 
 DAEMONS = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "MercuryE"}
@@ -24,7 +27,7 @@ DAEMONS = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "Mercu
 def status(office: Office, as_json: bool) -> None:
     """The daemons, the queue and the disk."""
     spool = spool_of(office)
-    daemons = {name: _daemon(spool, name) for name in DAEMONS}
+    daemons = {name: _daemon(spool, office.config.run, name) for name in DAEMONS}
     lanes = {lane.word: _lane(spool, lane) for lane in Lane}
     free = _free(spool)
     if as_json:
@@ -38,23 +41,21 @@ def status(office: Office, as_json: bool) -> None:
     click.echo(f"{'disk':<9} {octets(free) + ' free' if free is not None else 'not readable'} in {spool.root}")
 
 
-def _daemon(spool: Spool, name: str) -> dict[str, object]:
+def _daemon(spool: Spool, run: Path, name: str) -> dict[str, object]:
     try:
         pid = running_pid(lock_path(spool.root, name))
     except OSError as error:
         return {"running": None, "pid": None, "text": f"not known: {error.strerror}"}
     if pid is None:
         return {"running": False, "pid": None, "text": "not running on this host"}
-    return {"running": True, "pid": pid, "text": f"running, pid {pid}"}
+    said = read_status(run, name, pid)
+    words = f": {printable(said['status'])}" if said else ""
+    return {"running": True, "pid": pid, "text": f"running, pid {pid}{words}"}
 
 
 def _lane(spool: Spool, lane: Lane) -> dict[str, float | int | None]:
-    entries = list(list_entries(spool, (lane,)))
-    return {
-        "entries": len(entries),
-        "octets": sum(entry.size for entry in entries),
-        "oldest": min((entry.arrived for entry in entries), default=None),
-    }
+    census = take_census(spool, lane, with_domains=False)
+    return {"entries": census.entries, "octets": census.octets, "oldest": census.oldest}
 
 
 def _lane_text(lane: Mapping[str, float | int | None]) -> str:

@@ -32,6 +32,7 @@ from shared.service.listen import InheritedSockets
 from shared.service.lock import InstanceLock, lock_path
 from shared.service.notify import ServiceManager
 from shared.service.seat import Seat
+from shared.service.status_file import StatusFile
 from shared.service.trouble import EXPECTED, StartTrouble, line_of, user_name
 
 __all__ = ["Daemon", "StartTrouble", "inherited_sockets", "run_daemon", "run_worker"]
@@ -67,8 +68,10 @@ def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str]
         _complain(line_of(name, trouble))
         sys.exit(EXIT_TROUBLE)
     text.hold()
-    life = Life(name, log, manager, lambda: load(path), started=text.release)
+    status = StatusFile(config.run, name, lambda error: log.event(events.STATUS_UNWRITTEN, reason=str(error)))
+    life = Life(name, log, manager, lambda: load(path), started=text.release, say_status=status.write)
     end = _run(name, life, build, config)
+    status.remove()
     if end is not None:
         log.event(events.DAEMON_START_FAILED, reason=str(end))
         text.release(is_wanted=not isinstance(end, EXPECTED))

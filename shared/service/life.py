@@ -60,10 +60,12 @@ class Life:
         load: Callable[[], Config],
         *,
         started: Callable[[], object] = lambda: None,
+        say_status: Callable[[str], object] = lambda status: None,
         grace: float = GRACE,
         is_worker: bool = False,
     ) -> None:
-        """`load` reads the configuration again; `started` is called once, when start-up has succeeded.
+        """`load` reads the configuration again; `started` is called once, when start-up has succeeded; `say_status`
+        hears the status whenever the service manager does.
 
         Of a worker only what goes wrong is news: the daemon it belongs to tells the rest (crew.py).
         """
@@ -72,6 +74,7 @@ class Life:
         self._manager = manager
         self._load = load
         self._started = started
+        self._say_status = say_status
         self._grace = grace
         self._is_worker = is_worker
         self._asked: asyncio.Queue[signal.Signals] = asyncio.Queue()
@@ -95,6 +98,7 @@ class Life:
             return error
         self._started()
         self._manager.ready(daemon.status())
+        self._say_status(daemon.status())
         self._tell(events.DAEMON_STARTED, pid=os.getpid(), status=daemon.status())
         pulse = asyncio.ensure_future(self._pulse(daemon))
         await self._serve(daemon)
@@ -129,6 +133,7 @@ class Life:
             fault(self._log, error, f"reload of {self._name}")
             self._refused = f"fault: {error}"
         self._manager.ready(self._status(daemon))
+        self._say_status(self._status(daemon))
 
     def _tell(self, event: events.Event, **fields: object) -> None:
         if not self._is_worker:
@@ -154,6 +159,7 @@ class Life:
                     self._log.event(events.NO_PROGRESS, status=daemon.status())
                 was_progressing = progresses
                 self._manager.status(self._status(daemon))
+                self._say_status(self._status(daemon))
             except Exception as error:
                 fault(self._log, error, f"status of {self._name}")
 
