@@ -14,7 +14,8 @@ IMAGE_BYTES = 2 << 30
 
 
 class Disk:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, octets: int = IMAGE_BYTES, inodes: int = 500_000) -> None:
+        self._octets, self._inodes = octets, inodes
         self._image = folder / "spool.img"
         self._device = ""
         self.path = folder / "disk"
@@ -32,13 +33,22 @@ class Disk:
     def _mount(self) -> None:
         if os.geteuid() != 0:
             raise OSError("a file system of its own needs root")
-        #  Written, not sparse: the image shall not be allocated while the servers are measured.
-        _run("dd", "if=/dev/zero", f"of={self._image}", "bs=4M", f"count={IMAGE_BYTES >> 22}", "status=none")
+        #  Written, not sparse: the image shall not be allocated while the servers are measured. A very large one is
+        #  reserved only.
+        if self._octets > IMAGE_BYTES:
+            _run("fallocate", "-l", str(self._octets), str(self._image))
+        else:
+            _run("dd", "if=/dev/zero", f"of={self._image}", "bs=4M", f"count={self._octets >> 22}", "status=none")
         self._device = _run("losetup", "-f", "--show", "--direct-io=on", str(self._image)).strip()
-        _run(
-            "mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-m", "0", "-N", "500000", self._device
-        )
+        options = "lazy_itable_init=0,lazy_journal_init=0"
+        _run("mkfs.ext4", "-q", "-E", options, "-m", "0", "-N", str(self._inodes), self._device)
         _run("mount", "-o", "relatime", self._device, str(self.path))
+
+    def forget(self) -> None:
+        """Nothing of it is in memory any more, as after a boot. Nobody may have a file open there."""
+        if self._device:
+            _run("umount", str(self.path))
+            _run("mount", "-o", "relatime", self._device, str(self.path))
 
     def __exit__(self, *_: object) -> None:
         if os.path.ismount(self.path):

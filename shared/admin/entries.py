@@ -87,9 +87,23 @@ def list_entries(
                 yield entry
 
 
+def read_entry(spool: Spool, lane: Lane, path: str) -> QueueEntry | None:
+    """The entry in the file at `path`, which lies in new/ or cur/ of the lane. None: it is gone, or foreign."""
+    folder, _, name = path.rpartition("/")
+    is_active = folder.endswith("/cur")
+    if is_active:
+        name = split_claimed(name)[0]
+    parts = parse_name(name)
+    return None if parts is None else _read(spool, lane, name, parts, path, ACTIVE if is_active else _resting(lane))
+
+
+def _resting(lane: Lane) -> str:
+    return {Lane.HOLD: HELD, Lane.TRASH: TRASH}.get(lane, WAITING)
+
+
 def _names(spool: Spool, lane: Lane) -> Iterator[tuple[str, str, str]]:
     """Name, path and state. `new` is read again behind `cur`, for what was given back in between."""
-    resting = {Lane.HOLD: HELD, Lane.TRASH: TRASH}.get(lane, WAITING)
+    resting = _resting(lane)
     folder = spool.folder(lane)
     for part in ("new", "cur", "new"):
         try:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 
 import click
 
 from shared.admin.actions import Action, Operator, operator
+from shared.admin.census import Census, take_census
 from shared.admin.command import DONE, NOTHING_MATCHED, SOME_FAILED, Office, PrefixGroup
-from shared.admin.entries import ACTIVE, QUEUED, WAITING, QueueEntry
+from shared.admin.entries import QUEUED, WAITING, QueueEntry
 from shared.admin.output import age, echo_json, echo_table, octets, when
 from shared.admin.selection import QueueId, Selection, selecting
 from shared.admin.story import Step, tell
@@ -95,38 +96,28 @@ def count_text(count: int) -> str:
 @as_json
 @click.pass_obj
 def summary(office: Office, as_json: bool) -> None:
-    """How much waits in each lane, how old it is and where it is bound for."""
-    now = time.time()
+    """How much waits in each lane, how old it is and where it is bound for.
+
+    By names alone: sizes are those of the files. Of a lane of thousands the domains are an estimate by a sample.
+    """
+    now, spool = time.time(), spool_of(office)
     for lane in Lane:
-        entries = list(Selection().entries(spool_of(office), (lane,)))
-        domains = Counter(one.rpartition("@")[2] for entry in entries for one in entry.recipients)
-        fields = {
-            "lane": lane.word,
-            "entries": len(entries),
-            "active": sum(entry.state == ACTIVE for entry in entries),
-            "deferred": sum(entry.attempts > 0 for entry in entries),
-            "octets": sum(entry.size for entry in entries),
-            "oldest": min((entry.arrived for entry in entries), default=None),
-            "domains": dict(domains.most_common(5)),
-        }
+        census = take_census(spool, lane)
         if as_json:
-            echo_json(fields)
-        elif entries or lane in MOVING:
-            click.echo(_summary_line(lane, entries, domains, now))
+            echo_json({"lane": lane.word, **asdict(census)})
+        elif census.entries or lane in MOVING:
+            click.echo(_summary_line(lane, census, now))
 
 
-def _summary_line(lane: Lane, entries: list[QueueEntry], domains: Counter[str], now: float) -> str:
-    if not entries:
+def _summary_line(lane: Lane, census: Census, now: float) -> str:
+    if census.oldest is None:
         return f"{lane.word:<7} empty"
-    active = sum(entry.state == ACTIVE for entry in entries)
-    deferred = sum(entry.attempts > 0 for entry in entries)
-    oldest = age(now - min(entry.arrived for entry in entries))
-    bound = ", ".join(f"{printable(domain)} {count}" for domain, count in domains.most_common(5))
-    size = octets(sum(entry.size for entry in entries))
+    bound = ", ".join(f"{printable(domain)} {count}" for domain, count in census.domains.items())
+    about = "about " if census.sampled < census.entries else ""
     return (
-        f"{lane.word:<7} {count_text(len(entries))}, {size}: {active} active, {deferred} deferred, oldest {oldest}"
-        + (f"; for {bound}" if bound else "")
-    )
+        f"{lane.word:<7} {count_text(census.entries)}, {octets(census.octets)}: {census.active} active, "
+        f"{census.deferred} deferred, oldest {age(now - census.oldest)}"
+    ) + (f"; for {about}{bound}" if bound else "")
 
 
 @queue.command()

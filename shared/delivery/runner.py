@@ -100,8 +100,8 @@ class Runner:
         retry: RetryPolicies | None = None,
         rejudge: Rejudge | None = None,
     ) -> None:
-        """From the next attempt on these are asked. If the routes are others, what waits is judged again in the
-        background, and moved."""
+        """From the next attempt on these are asked. What waits is judged again in the background, and moved, unless
+        `rejudge` is the one it was judged by."""
         old = self._course.crew
         self._course.crew = replace(
             old,
@@ -110,7 +110,8 @@ class Runner:
             retry=retry or old.retry,
             rejudge=rejudge or old.rejudge,
         )
-        self._rounds.recheck()
+        if rejudge is None or rejudge != old.rejudge:
+            self._rounds.recheck()
 
     async def stop(self, grace: float) -> None:
         """Claim nothing more; let what is in flight end for `grace` seconds; put the rest back, due at once."""

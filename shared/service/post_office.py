@@ -110,7 +110,9 @@ class PostOffice:
 
     def use(self, config: Config) -> None:
         """After a reload. Where the spool is cannot change while running."""
-        self.judge = Judge(routing_table(config))
+        table = routing_table(config)
+        if table != self.judge.table:
+            self.judge = Judge(table)
 
     def drain(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from shared.maildir.tree import listed
 from shared.routing.lane import Lane
@@ -19,6 +20,10 @@ from shared.spool.owner import Owner
 from shared.spool.spool import Spool
 from shared.spool.sweep import sweep_lane
 from shared.spool.trail import Trail
+
+#  Names that are held at a time to be looked at in an order that suits the disk.
+SORTED_AT_ONCE = 30_000
+_inode = os.DirEntry.inode
 
 
 class LaneFolder:
@@ -40,12 +45,17 @@ class LaneFolder:
         return self._new
 
     def scan(self) -> Iterator[tuple[str, float]]:
-        """Names in new/ with their next attempt. Raises OSError when the folder cannot be read."""
-        for entry in listed(self._new):
-            try:
-                yield entry.name, entry.stat(follow_symlinks=False).st_mtime
-            except OSError:
-                continue  #  Claimed by somebody else since the folder was read.
+        """Names in new/ with their next attempt. Raises OSError when the folder cannot be read.
+
+        In the order of their inodes: a folder lists them in none, and a cold disk takes its time for that.
+        """
+        entries = listed(self._new)
+        while some := sorted(islice(entries, SORTED_AT_ONCE), key=_inode):
+            for entry in some:
+                try:
+                    yield entry.name, entry.stat(follow_symlinks=False).st_mtime
+                except OSError:
+                    continue  #  Claimed by somebody else since the folder was read.
 
     def due(self, name: str) -> float | None:
         """When `name` is to be tried next; None when it is not in new/."""

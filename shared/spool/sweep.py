@@ -22,21 +22,28 @@ def sweep_lane(spool: Spool, lane: Lane, now: float) -> int:
     """Remove leftovers of tmp/ and trails without an entry; how many. Raises OSError when a folder cannot be read."""
     folder = str(spool.folder(lane))
     swept = _sweep_folder(spool, lane, f"{folder}/tmp", now, lambda name: True)
-    names = _entry_names(folder)
-    return swept + _sweep_folder(
-        spool,
-        lane,
-        f"{folder}/trail",
-        now,
-        lambda name: name not in names and not os.path.lexists(f"{folder}/new/{name}"),
-    )
+    orphans = _Orphans(folder)
+    return swept + _sweep_folder(spool, lane, f"{folder}/trail", now, orphans.has)
 
 
-def _entry_names(folder: str) -> set[str]:
-    """Every entry of the lane. new/ is read twice, as an entry may go to and fro between the two readings."""
-    names = {entry.name for entry in listed(f"{folder}/new")}
-    names |= {split_claimed(entry.name)[0] for entry in listed(f"{folder}/cur")}
-    return names | {entry.name for entry in listed(f"{folder}/new")}
+class _Orphans:
+    """Trails without an entry. Asked for old trails only, one by one: the names of a lane may be a million."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._claimed: set[str] | None = None
+
+    def has(self, name: str) -> bool:
+        new = f"{self._folder}/new/{name}"
+        if os.path.lexists(new):
+            return False
+        if self._claimed is None:
+            self._claimed = {split_claimed(entry.name)[0] for entry in listed(f"{self._folder}/cur")}
+        if name in self._claimed:
+            return False
+        #  It may have gone to and fro between the two looks, or have been claimed since cur/ was read.
+        self._claimed = {split_claimed(entry.name)[0] for entry in listed(f"{self._folder}/cur")}
+        return name not in self._claimed and not os.path.lexists(new)
 
 
 def _sweep_folder(spool: Spool, lane: Lane, folder: str, now: float, is_leftover: Callable[[str], bool]) -> int:

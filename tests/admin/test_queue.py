@@ -258,13 +258,14 @@ def test_summary(desk: Desk) -> None:
         "entries": 2,
         "active": 1,
         "deferred": 1,
-        "octets": 40,
-        "oldest": ARRIVED,
+        "octets": sum(path.stat().st_size for path in (desk.root / "spool/.relay").glob("[nc]*/*")),
+        "oldest": int(ARRIVED),
+        "sampled": 2,
         "domains": {"x.example": 2, "branch.example": 1},
     }
     assert by_lane["trash"]["entries"] == 0
     text = desk.run("queue", "summary").stdout
-    assert "2 entries, 40 B: 1 active, 1 deferred" in text and "direct  empty" in text
+    assert "2 entries, 368 B: 1 active, 1 deferred" in text and "direct  empty" in text
 
 
 def test_show_says_everything(desk: Desk) -> None:

@@ -141,3 +141,16 @@ def test_a_disk_that_is_full_while_splitting_loses_nobody() -> None:
         assert not stage.spool.entries[Lane.RELAY]
 
     run(test)
+
+
+def test_a_reload_that_leaves_the_routes_alone_opens_nothing() -> None:
+    async def test(stage: Run) -> None:
+        rejudge = stage.rejudge
+        stage.runner.reload(rejudge=rejudge)
+        await stage.hours(SECOND)
+        claims = stage.ledger.kinds().count("claim")
+        stage.runner.reload(rejudge=rejudge)
+        await stage.hours(SECOND)
+        assert stage.ledger.kinds().count("claim") == claims == 0
+
+    run(test, before=lambda stage: stage.letter(B, due=stage.clock() + 3600))

@@ -1,0 +1,41 @@
+"""A census counts by names, and tells from a sample what names do not say."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from desk import Desk
+
+from shared.admin.census import SAMPLE, Census, _Sample, take_census
+from shared.routing.lane import Lane
+
+
+@pytest.mark.parametrize("count", [1, 7, SAMPLE, SAMPLE + 1, 10 * SAMPLE + 3])
+def test_a_sample_is_even_and_of_bounded_size(count: int) -> None:
+    sample = _Sample()
+    for number in range(count):
+        sample.offer(number, str(number))
+    assert min(count, SAMPLE // 2) <= len(sample.paths) <= SAMPLE
+    numbers = [int(path) for path in sample.paths]
+    strides = {after - before for before, after in pairwise(numbers)}
+    assert len(strides) <= 1 and numbers[0] == 0
+
+
+def test_a_large_lane_is_estimated(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.admin.census.SAMPLE", 4)
+    for number in range(16):
+        desk.put(f"0000-{number:04d}", to=("a@x.example",))
+    census = take_census(desk.spool, Lane.RELAY)
+    assert (census.entries, census.sampled) == (16, 4)
+    assert census.domains == {"x.example": 16}
+    assert "for about x.example 16" in desk.run("queue", "summary").stdout
+
+
+def test_foreign_names_are_not_counted_and_nothing_is_opened_without_domains(desk: Desk) -> None:
+    (desk.spool.folder(Lane.RELAY) / "new" / "notes.txt").write_text("x")
+    assert take_census(desk.spool, Lane.RELAY) == Census()
+    path = desk.spool.folder(Lane.RELAY) / "new" / "1790000000.0T3H-7K2V.mail,S=12"
+    path.symlink_to("/nowhere")
+    census = take_census(desk.spool, Lane.RELAY, with_domains=False)
+    assert (census.entries, census.octets, census.sampled) == (1, 12, 0)
