@@ -32,7 +32,7 @@ def test_a_reload_moves_what_waits_for_tomorrow() -> None:
         stage.letter(D, due=stage.clock() + 86400)
         await stage.hours(SECOND)
         stage.ways = {"partner.example": Lane.DIRECT}
-        stage.runner.reload(rejudge=stage.rejudge)
+        stage.runner.reload()
         await stage.hours(SECOND)
         assert len(stage.spool.waiting(Lane.DIRECT)) == 100
         assert stage.carrier.carried == []
