@@ -81,6 +81,12 @@ class Door:
     def blacklist(self) -> Blacklisting:
         return self.porter.blacklist
 
+    @property
+    def home(self) -> str:
+        """The domain of an address that one of our own people gives without one."""
+        domains = self.directory.domains
+        return domains[0] if domains else self.hostname
+
     def offer(self, terms: ListenerTerms, is_encrypted: bool) -> Offer:
         """What EHLO is answered with. AUTH is offered under TLS only."""
         return Offer(

@@ -7,17 +7,16 @@ the Wire it was given. Who the client is was settled before it began (policy/cli
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Protocol, assert_never
+from typing import Any, assert_never
 
 from mercury_s.acceptance import Acceptance, Origin
-from mercury_s.auth.authenticate import BUSY, REJECTED, Overloaded, Rejected, Unavailable, Verified
-from mercury_s.auth.client_certificate import ClientCertificate
-from mercury_s.conduct import TOO_MANY_FAILED_LOGINS, Conduct
+from mercury_s.authentication import Authentication
 from mercury_s.door import Door, ListenerTerms
+from mercury_s.guest import Guest
 from mercury_s.help import render_help
 from mercury_s.local.directory import NoSuchUser
-from mercury_s.login import Caller, LoginExchange, Question, open_exchange, possible, wait_out
 from mercury_s.policy.client import Welcome
 from mercury_s.policy.literal import is_own_literal
 from mercury_s.policy.patience import Phase
@@ -32,8 +31,7 @@ from mercury_s.policy.verdict import Accept, Manner, Refuse, Verdict
 from mercury_s.porter import Offence
 from mercury_s.screening import Screening
 from mercury_s.submission import Submitter
-from mercury_s.throttle import Sending, client_key
-from shared.config.logins import Mechanism
+from mercury_s.wire import Wire
 from shared.mail.address import Address, AddressError
 from shared.mail.reply import Reply
 from shared.observe import events as observed
@@ -63,38 +61,12 @@ from shared.smtp.events import (
 from shared.smtp.extensions import Offer
 from shared.smtp.server import ServerConversation
 
-LOGINS_DOWN = Reply(454, "4.7.0", "Logins cannot be checked at the moment; try again later")
-TOO_MANY_FAILURES = Reply(421, "4.7.0", "Too many wrong logins from your address; closing")
 TOO_MANY_MESSAGES = Reply(421, "4.7.0", "Enough messages for one session; come again with the others")
 SHUTTING_DOWN = Reply(421, "4.3.2", "This server is going down; try again in a moment")
 
 #  A producer is paused while this much of its message waits for the disk, or of its commands for an answer.
 _MOST_BACKLOG = 1024 * 1024
 _MOST_UNREAD = 64 * 1024
-
-
-class Wire(Protocol):
-    """The connection as a session sees it."""
-
-    def send(self, data: bytes) -> None: ...
-    def start_tls(self) -> None: ...
-    def close(self) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def introduce(self, address: str, is_encrypted: bool) -> None:
-        """A new session begins on this connection, with the client `address`; empty: with the same."""
-
-    def tls_words(self) -> str:
-        """Version and cipher of the connection, for the trace; empty in clear."""
-
-    def channel_binding(self) -> bytes | None:
-        """The exporter value of this TLS connection (RFC 9266), where it has one."""
-
-    def client_certificate(self) -> ClientCertificate | None:
-        """What the client has shown in the handshake, if we asked for it."""
-
-    def own_address(self) -> str:
-        """The IP address of ours that the client speaks to."""
 
 
 class Session:
@@ -115,17 +87,9 @@ class Session:
         self.end = "lost"
         self._door = door
         self._terms = terms
-        self._welcome = welcome
-        self._address = address
+        self._guest = Guest(door, welcome, address)
         self._wire = wire
-        self._helo = ""
-        self._login = ""
-        self._identity: Address | None = None  #  the login's own address
-        self._exchange: LoginExchange | None = None
-        self._way = ""  #  the mechanism of the exchange
-        self._checking: asyncio.Task[None] | None = None
         self._acceptance: Acceptance | None = None
-        self._conduct: Conduct | None = None
         self._depositing = False
         self._is_gone = False
         self._is_leaving = False
@@ -133,7 +97,9 @@ class Session:
         self._conversation = ServerConversation(self._offer(is_encrypted or terms.implicit_tls), door.limits)
         self._conversation.is_encrypted = is_encrypted or terms.implicit_tls
         if terms.is_submission:
-            self._conversation.home = self._home()
+            self._conversation.home = door.home
+        self._authentication = Authentication(door, self._guest, wire)
+        self._checking: asyncio.Task[None] | None = None
         chains = door.filters.for_client(address) if door.filters and not welcome.exempt else None
         self._screening = Screening(chains, address, door.porter) if chains else None
 
@@ -178,7 +144,7 @@ class Session:
     @property
     def is_trusted(self) -> bool:
         """Whether it has shown that it is worth waiting for: by a login, or a message that we took."""
-        return bool(self._login) or self.messages > 0
+        return bool(self._guest.login) or self.messages > 0
 
     # ---- the loop -------------------------------------------------------------------------------------------------
 
@@ -214,7 +180,7 @@ class Session:
             case ChunkEnded():
                 self._end_chunk(event)
             case MessageSpoiled():
-                log.event(observed.MESSAGE_REFUSED, id=self._id, client=self._address, reason=event.reason)
+                log.event(observed.MESSAGE_REFUSED, id=self._id, client=self._guest.address, reason=event.reason)
                 self._forget()
             case TransactionReset():
                 self._forget()
@@ -244,52 +210,48 @@ class Session:
         if refusal is not None:
             self._refuse(observed.HELO_REFUSED, refusal, host=event.name)
             return
-        self._helo = event.name
+        self._guest.helo = event.name
         offer = self._conversation.offer
         if offer.auth:
-            offer = self._conversation.offer = replace(offer, auth=possible(self._terms.auth, self._caller()))
+            auth = self._authentication.possible(self._terms.auth)
+            offer = self._conversation.offer = replace(offer, auth=auth)
         self._conversation.reply(offer.answer(event.name, event.is_extended))
 
     def _sender(self, event: SenderGiven) -> None:
         if self._screening:
-            refusal = self._screening.ask_sender(self._helo, event.sender, bool(self._login))
+            refusal = self._screening.ask_sender(self._guest.helo, event.sender, bool(self._guest.login))
             if refusal is not None:
                 self._refuse(observed.SENDER_REFUSED, refusal, sender=str(event.sender or "<>"))
                 return
-        must_log_in = self._terms.is_submission and not (self._login or self._welcome.may_relay)
+        must_log_in = self._terms.is_submission and not (self._guest.login or self._guest.welcome.may_relay)
         free = self._door.room.free_bytes()
         verdict = decide_sender(SenderFacts(must_log_in, event.size, self._door.largest_message, free))
         if self._door.most_messages and self.messages >= self._door.most_messages:
             verdict = Refuse(TOO_MANY_MESSAGES, "receive.limits.messages is reached", Manner.CLOSE)
         elif self._door.throttle is not None and isinstance(verdict, Accept):
-            verdict = self._door.throttle.message(self._sending(event)) or verdict
+            verdict = self._door.throttle.message(self._guest.sending(event)) or verdict
         if isinstance(verdict, Refuse):
             self._refuse(observed.SENDER_REFUSED, verdict, sender=str(event.sender or "<>"))
             return
-        submitter = self._submitter() if self._login or self._terms.is_submission else None
+        submitter = self._submitter() if self._guest.login or self._terms.is_submission else None
         if submitter is not None:
             sender = submitter.bind_sender(event.sender)
             if isinstance(sender, Refuse):
-                self._refuse(observed.SENDER_REFUSED, sender, sender=str(event.sender), login=self._login)
+                self._refuse(observed.SENDER_REFUSED, sender, sender=str(event.sender), login=self._guest.login)
                 return
             event = replace(event, sender=sender)
         self._acceptance = Acceptance(self._door, event, submitter, self._screening)
         self._conversation.reply(replies.SENDER_OK)
 
     def _submitter(self) -> Submitter:
-        return Submitter(self._door.directory, self._door.identities, self._home(), self._identity)
-
-    def _home(self) -> str:
-        """The domain of an address that one of our own people gives without one."""
-        domains = self._door.directory.domains
-        return domains[0] if domains else self._door.hostname
+        return Submitter(self._door.directory, self._door.identities, self._door.home, self._guest.identity)
 
     def _recipient(self, event: RecipientGiven) -> None:
         acceptance, directory = self._acceptance, self._door.directory
         assert acceptance is not None
         address = event.recipient
         if not address.domain or self._is_at_our_ip(address):
-            address = Address(address.local, self._home())
+            address = Address(address.local, self._door.home)
         refusal = self._screening.ask_recipient(address) if self._screening else None
         if refusal is not None:
             self._refuse(observed.RECIPIENT_REFUSED, refusal, recipient=str(address))
@@ -305,13 +267,13 @@ class Session:
             return
         found = directory.find(address) if is_local else None
         exists = is_local and not isinstance(found, NoSuchUser)
-        may_relay = self._welcome.may_relay or bool(self._login)
+        may_relay = self._guest.welcome.may_relay or bool(self._guest.login)
         facts = RecipientFacts(is_local, exists, may_relay, len(acceptance.recipients), self._door.most_recipients)
         verdict: Verdict | None = decide_recipient(facts)
         if self._door.throttle is not None and isinstance(verdict, Accept):
-            verdict = self._door.throttle.recipient(self._sending(acceptance.sender)) or verdict
+            verdict = self._door.throttle.recipient(self._guest.sending(acceptance.sender)) or verdict
         if isinstance(verdict, Accept) and found is not None and self._door.reception is not None:
-            is_inside = bool(self._login or self._welcome.site)
+            is_inside = bool(self._guest.login or self._guest.welcome.site)
             verdict = self._door.reception.objection(found, acceptance.sender.sender, is_inside)
         if isinstance(verdict, Refuse):
             self._refuse(observed.RECIPIENT_REFUSED, verdict, recipient=str(address))
@@ -328,37 +290,20 @@ class Session:
 
     # ---- how it behaves -------------------------------------------------------------------------------------------
 
-    @property
-    def _is_ours(self) -> bool:
-        return self._welcome.exempt or bool(self._welcome.site)
-
-    def _sending(self, given: SenderGiven) -> Sending:
-        if self._welcome.exempt:
-            return Sending("", "", "")
-        client = "" if self._is_ours else client_key(self._address)
-        return Sending(client, self._login, str(given.sender or "").lower())
-
     def _note_refused(self, is_local: bool, exists: bool, may_relay: bool) -> None:
         """A recipient that few honest clients have; after too many of them the session ends."""
         if exists or (may_relay and not is_local):
             return
-        last_word = self._offend(Offence.UNKNOWN_RECIPIENT if is_local else Offence.RELAY_ATTEMPT)
+        last_word = self._guest.offend(Offence.UNKNOWN_RECIPIENT if is_local else Offence.RELAY_ATTEMPT)
         if last_word is not None:
             self._conversation.hang_up(last_word)
 
-    def _offend(self, offence: Offence) -> Reply | None:
-        if self._welcome.exempt:
-            return None
-        if self._conduct is None:
-            self._conduct = Conduct(self._door, self._address, self._is_ours)
-        return self._conduct.note(offence)
-
     def _refuse(self, name: observed.Event, refusal: Refuse, **fields: str) -> None:
         if refusal.manner is Manner.SILENCE:
-            log.event(name, client=self._address, reason=refusal.reason, **fields)
+            log.event(name, client=self._guest.address, reason=refusal.reason, **fields)
             self._close(refusal.reason)
             return
-        log.event(name, client=self._address, reply=str(refusal.reply), reason=refusal.reason, **fields)
+        log.event(name, client=self._guest.address, reply=str(refusal.reply), reason=refusal.reason, **fields)
         if refusal.manner is Manner.CLOSE:
             self._close(refusal.reason, refusal.reply)
         else:
@@ -384,7 +329,7 @@ class Session:
         self.end = reason
         self._forget()
         self._flush()
-        log.event(observed.LIMIT_REACHED, client=self._address, reason=reason)
+        log.event(observed.LIMIT_REACHED, client=self._guest.address, reason=reason)
         self._wire.close()
 
     def _start_tls(self) -> None:
@@ -393,7 +338,7 @@ class Session:
         self._flush()
         self._conversation.tls_started()
         self._conversation.offer = self._offer(is_encrypted=True)
-        self._helo = ""
+        self._guest.helo = ""
         self._wire.start_tls()
 
     def _offer(self, is_encrypted: bool) -> Offer:
@@ -406,8 +351,8 @@ class Session:
         self._flush()
         log.event(
             observed.CLIENT_INTRODUCED,
-            client=event.address or self._address,
-            by=self._address,
+            client=event.address or self._guest.address,
+            by=self._guest.address,
             name=event.name or None,
             helo=event.helo or None,
         )
@@ -418,55 +363,17 @@ class Session:
     # ---- AUTH -----------------------------------------------------------------------------------------------------
 
     def _authenticate(self, event: AuthAsked | AuthAnswered) -> None:
-        if isinstance(event, AuthAsked):
-            offered = self._conversation.offer.auth
-            is_plus_offered = Mechanism.SCRAM_PLUS in offered
-            self._exchange = open_exchange(event.mechanism, self._door.authenticator, self._caller(), is_plus_offered)
-            self._way = event.mechanism
-            turn = self._exchange.begin(event.initial)
-        else:
-            assert self._exchange is not None
-            turn = self._exchange.go_on(event.response)
+        turn = self._authentication.hear(event, self._conversation.offer.auth)
         if isinstance(turn, Reply):
             self._conversation.reply(turn)
         else:
-            self._checking = asyncio.ensure_future(self._check(turn))
+            self._checking = asyncio.ensure_future(self._await_login(turn))
 
-    def _caller(self) -> Caller:
-        wire = self._wire
-        return Caller(self._address, self._welcome.exempt, wire.channel_binding(), wire.client_certificate())
-
-    async def _check(self, question: Question) -> None:
-        """Ask whether a login is right. A refusal takes its time, so that guessing is slow."""
-        begun = asyncio.get_running_loop().time()
-        try:
-            answer = await question
-        except Exception as error:
-            #  Its text may quote what was typed.
-            log.event(observed.FAULT, where="login", reason=type(error).__name__)
-            self._answer_login(LOGINS_DOWN)
-            return
-        match answer:
-            case Reply():
-                self._answer_login(answer)
-            case Verified():
-                self._login = answer.account.key
-                self._identity = answer.account.address
-                self._conversation.home = self._home()
-                log.event(observed.LOGIN_ACCEPTED, client=self._address, login=self._login, mechanism=self._way)
-                self._answer_login(replies.AUTHENTICATED)
-            case Rejected():
-                await wait_out(answer, begun)
-                is_last = self._offend(Offence.FAILED_LOGIN) is not None
-                last_word = TOO_MANY_FAILURES if answer.is_blocked else TOO_MANY_FAILED_LOGINS
-                self._answer_login(last_word if answer.is_blocked or is_last else REJECTED)
-            case Overloaded():
-                self._answer_login(BUSY)
-            case Unavailable():
-                log.event(observed.LOGINS_DOWN, client=self._address, reason=answer.reason)
-                self._answer_login(LOGINS_DOWN)
-            case _:
-                assert_never(answer)
+    async def _await_login(self, turn: Coroutine[Any, Any, Reply]) -> None:
+        reply = await turn
+        if self._guest.login:
+            self._conversation.home = self._door.home
+        self._answer_login(reply)
 
     def _answer_login(self, reply: Reply) -> None:
         if self._is_gone:
@@ -509,11 +416,11 @@ class Session:
         conversation = self._conversation
         self._acceptance.begin(
             Origin(
-                self._helo,
-                self._address,
-                _protocol(conversation, self._acceptance.sender.smtputf8, bool(self._login)),
-                self._welcome.site,
-                self._login,
+                self._guest.helo,
+                self._guest.address,
+                _protocol(conversation, self._acceptance.sender.smtputf8, bool(self._guest.login)),
+                self._guest.welcome.site,
+                self._guest.login,
                 self._wire.tls_words() if conversation.is_encrypted else "",
             )
         )
@@ -539,7 +446,9 @@ class Session:
             self._depositing = False
             self._acceptance = None
             if refusal.manner is Manner.SILENCE:
-                log.event(observed.MESSAGE_DROPPED, id=acceptance.id, client=self._address, reason=refusal.reason)
+                log.event(
+                    observed.MESSAGE_DROPPED, id=acceptance.id, client=self._guest.address, reason=refusal.reason
+                )
                 self._conversation.reply(_taken(acceptance))
             else:
                 self._refuse(observed.MESSAGE_REFUSED, refusal, id=acceptance.id)
@@ -551,7 +460,7 @@ class Session:
         self._depositing = False
         if error is None:
             self.messages += 1
-            self._door.porter.remember(self._address)
+            self._door.porter.remember(self._guest.address)
             reply = _taken(acceptance)
         else:
             reply = storage_reply(error)
@@ -565,13 +474,13 @@ class Session:
 
     def _report(self, acceptance: Acceptance, error: OSError | None) -> None:
         if error is not None:
-            log.event(observed.DEPOSIT_FAILED, id=acceptance.id, client=self._address, reason=str(error))
+            log.event(observed.DEPOSIT_FAILED, id=acceptance.id, client=self._guest.address, reason=str(error))
             return
         log.event(
             observed.MESSAGE_ACCEPTED,
             id=acceptance.id,
-            client=self._address,
-            login=self._login or None,
+            client=self._guest.address,
+            login=self._guest.login or None,
             sender=str(acceptance.sender.sender or "<>"),
             recipient=",".join([str(recipient.address) for recipient in acceptance.recipients[:20]]),
             recipients=len(acceptance.recipients),
