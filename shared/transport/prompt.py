@@ -12,7 +12,6 @@ from typing import Any
 from twisted.internet import main, tcp
 from twisted.python.failure import Failure
 
-
 _MOST_ACCEPTS = 12
 
 
