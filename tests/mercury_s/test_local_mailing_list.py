@@ -150,15 +150,9 @@ def test_a_stranger_is_refused_at_delivery_too(tmp_path: Path) -> None:
 
 
 def test_a_stranger_is_refused_at_rcpt(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    visit = open_session()
     hall = Hall(tmp_path)
-    visit.session._door = replace(
-        visit.session._door,
-        directory=hall.directory,
-        reception=Reception(MailboxFolders("/{domain}/{user}"), None),
-    )
+    reception = Reception(MailboxFolders("/{domain}/{user}"), None)
+    visit = open_session(directory=hall.directory, reception=reception)
     visit.say(b"EHLO x\r\nMAIL FROM:<who@far.example>\r\nRCPT TO:<staff@hq.example>\r\nRCPT TO:<bert@hq.example>\r\n")
     replies = [line for line in visit.wire.sent.split(b"\r\n") if line[3:4] == b" "]
     assert replies[-2].startswith(b"550 5.7.1 You may not write to this list") and replies[-1].startswith(b"250")
