@@ -1,8 +1,7 @@
 """Listeners and their connections: sockets, time-outs, TLS. A thin pump between Twisted and a Session.
 
-Who may connect is policy/client.py and policy/crowd.py, how long it may take policy/patience.py, what is said
-session.py. TCP_NODELAY is always set: a reply must never wait
-for the acknowledgement of the one before it.
+Who may connect is admission.py, how long it may take policy/patience.py, what is said session.py. TCP_NODELAY is
+always set: a reply must never wait for the acknowledgement of the one before it.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mercury_s.admission import admit
 from mercury_s.auth.client_certificate import ClientCertificate, describe
 from mercury_s.door import Door, ListenerTerms, Visitors
-from mercury_s.policy.client import ClientFacts, Welcome, decide_client
-from mercury_s.policy.crowd import CrowdFacts, decide_room, descriptors_for_sessions, is_crowded
+from mercury_s.policy.client import Welcome
+from mercury_s.policy.crowd import descriptors_for_sessions, is_crowded
 from mercury_s.policy.patience import Moment, Patience, Phase, deadline
 from mercury_s.policy.verdict import Refuse
 from mercury_s.proxied import is_in
 from mercury_s.session import Session
 from shared.observe import events
 from shared.observe.log import log
-from shared.routing.decide import site_of_client
 
 #  After our last word a client has this long to close; then the connection is cut.
 _LAST_WORD_SECONDS = 5.0
@@ -114,14 +113,14 @@ class SmtpConnection(Protocol):
 
     def _admit(self, terms: ListenerTerms, is_encrypted: bool) -> None:
         """Let the client in, or turn it away."""
-        door = self._listener.door()
-        welcome = decide_client(self._facts(door, terms), door.rules)
-        refusal = welcome if isinstance(welcome, Refuse) else self._find_room(door, welcome)
-        if refusal is not None:
-            self._turn_away(refusal)
+        listener, door = self._listener, self._listener.door()
+        descriptor = self.transport.fileno()
+        answer = admit(door, terms, listener.visitors, self._address, descriptor, listener.most_descriptors)
+        if isinstance(answer, Refuse):
+            self._turn_away(answer)
         else:
-            assert isinstance(welcome, Welcome)
-            self._enter(door, terms, welcome, is_encrypted)
+            self._is_known = answer.is_known
+            self._enter(door, terms, answer.welcome, is_encrypted)
 
     def handshakeCompleted(self) -> None:
         self._is_shaking = False
@@ -216,43 +215,6 @@ class SmtpConnection(Protocol):
     def leave(self) -> None:
         if self._session is not None:
             self._session.leave()
-
-    def _facts(self, door: Door, terms: ListenerTerms) -> ClientFacts:
-        visitors = self._listener.visitors
-        site = site_of_client(door.table, self._address)
-        return ClientFacts(
-            self._address,
-            site.name if site else "",
-            terms.networks,
-            terms.relay,
-            visitors.all_sessions(),
-            visitors.all_of_client(self._address),
-            door.most_sessions,
-            door.most_sessions_of_client,
-        )
-
-    def _find_room(self, door: Door, welcome: Welcome) -> Refuse | None:
-        """Whether there is anything against a client that is welcome in itself."""
-        is_ours = welcome.exempt or bool(welcome.site)
-        refusal = None if is_ours else door.porter.refuse(self._address)
-        if refusal is not None:
-            return refusal
-        visitors = self._listener.visitors
-        self._is_known = is_ours or welcome.may_relay or door.porter.knows(self._address)
-        facts = CrowdFacts(
-            visitors.all_sessions(),
-            door.most_sessions,
-            visitors.all_of_network(self._address),
-            door.most_sessions_of_network,
-            self.transport.fileno(),
-            self._listener.most_descriptors,
-            self._is_known,
-            is_ours,
-        )
-        refusal = decide_room(facts)
-        if refusal is None and door.throttle is not None and not is_ours:
-            refusal = door.throttle.connection(self._address)
-        return refusal
 
     def _enter(self, door: Door, terms: ListenerTerms, welcome: Welcome, is_encrypted: bool) -> None:
         self._listener.visitors.enter(self._address)
