@@ -274,7 +274,7 @@ def _load_certificates(config: Config, demands: Iterable[Demand]) -> ServerCerti
         return ServerCertificates.load(config.tls.pairs, demands)
     except CertificateTrouble as trouble:
         what, _, do = str(trouble).rpartition(": ")
-        raise StartTrouble(f"use the {what}", do) from trouble
+        raise StartTrouble(f"start: {what}", do) from trouble
 
 
 def _implicit_tls(factory: SmtpListener) -> Any:
