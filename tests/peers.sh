@@ -29,8 +29,10 @@ if has perl; then
     perl -MNet::SSLeay -e1 2>/dev/null || missing="$missing libnet-ssleay-perl"
     perl -MIO::Socket::SSL -e1 2>/dev/null || missing="$missing libio-socket-ssl-perl"
     perl -MAuthen::SASL -e1 2>/dev/null || missing="$missing libauthen-sasl-perl"
+    # A parser of reports that is not Python's.
+    perl -MMIME::Parser -e1 2>/dev/null || missing="$missing libmime-tools-perl"
 else
-    missing="$missing libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl"
+    missing="$missing libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl libmime-tools-perl"
 fi
 
 install() {

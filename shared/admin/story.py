@@ -25,6 +25,8 @@ TWIN_SECONDS = 5.0
 #  The event about a recipient is named after the line in the trail.
 _TWIN_PREFIX = "recipient-"
 _ARRIVED = "arrived"
+#  Not in the event list: what `message-bounced` and the like are in the story of the report.
+REPORTED = "made to report about a message"
 _NAMES = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "MercuryE"}
 
 
@@ -71,7 +73,13 @@ def _from_trails(spool: Spool, queue_id: str) -> Iterator[Step]:
     for entry in list_entries(spool, tuple(Lane), lambda parts: parts.id == queue_id):
         if entry.envelope and not has_arrived:
             has_arrived = True
-            fields = {"sender": entry.sender or "<>", "client": entry.envelope.client, "size": entry.size}
+            envelope = entry.envelope
+            fields = {
+                "sender": entry.sender or "<>",
+                "client": envelope.client,
+                "size": entry.size,
+                "cause": envelope.cause,
+            }
             yield Step(entry.arrived, "mercury-s", _ARRIVED, {key: value for key, value in fields.items() if value})
         for record in Trail(f"{spool.folder(entry.lane)}/trail/{entry.name}").records:
             fields = {key: getattr(record, key) for key in ("recipient", "reply", "host", "detail")}
@@ -79,25 +87,30 @@ def _from_trails(spool: Spool, queue_id: str) -> Iterator[Step]:
 
 
 def _from_events(folder: Path, queue_id: str) -> Iterator[Step]:
-    """Lines are searched as text first: of millions, a handful is about this message."""
-    wanted = f'"id":"{queue_id}"'.encode()
+    """Lines are searched as text first: of millions, a handful is about this message.
+
+    The line in which a report was made belongs to the story of the report, too, with the message it is about.
+    """
+    wanted, reported = f'"id":"{queue_id}"'.encode(), f'"report":"{queue_id}"'.encode()
     for path in record_files(folder):
         try:
             with path.open("rb") as file:
                 for line in file:
-                    if wanted in line:
-                        yield from _parse(line)
+                    if wanted in line or reported in line:
+                        yield from _parse(line, queue_id)
         except OSError:
             continue  # turned over for the last time, or not for our eyes
 
 
-def _parse(line: bytes) -> Iterator[Step]:
+def _parse(line: bytes, queue_id: str) -> Iterator[Step]:
     try:
         fields = json.loads(line)
         at, daemon, event = float(fields.pop("at")), str(fields.pop("daemon")), str(fields.pop("event"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return  # a line torn by a power cut
-    fields.pop("id")
+    if (about := fields.pop("id", "")) != queue_id:
+        fields = {"cause": about}
+        event = REPORTED
     yield Step(at, daemon, event, fields)
 
 

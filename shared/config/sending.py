@@ -1,8 +1,13 @@
-"""How mail leaves: retries, name servers, direct delivery (`retry:`, `dns:`, `direct:`)."""
+"""How mail leaves: retries, reports, name servers, direct delivery (`retry:`, `reports:`, `dns:`, `direct:`)."""
 
 from __future__ import annotations
 
-from shared.config.scalars import Duration, Factor, Network, Port, Server
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from shared.config.scalars import Duration, Factor, Network, Port, Server, parse_word
 from shared.config.setting import Setting
 
 
@@ -19,6 +24,19 @@ class Retry(Setting):
     lifetime: Duration = 5 * 86400.0
     bounce_lifetime: Duration = 86400.0
     warn_after: Duration = 4 * 3600.0
+
+
+class DoubleBounce(StrEnum):
+    """POSTMASTER: told of it. HOLD: it stays in the queue until somebody looks at it."""
+
+    POSTMASTER = "postmaster"
+    HOLD = "hold"
+
+
+class Reports(Setting):
+    """`double_bounces`: what becomes of mail without a sender that cannot be delivered."""
+
+    double_bounces: Annotated[DoubleBounce, BeforeValidator(parse_word(DoubleBounce))] = DoubleBounce.POSTMASTER
 
 
 class Dns(Setting):

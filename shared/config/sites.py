@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, model_validator
@@ -40,6 +41,16 @@ DeliveryWord = Annotated[
         parse_word(Delivery, {"auto": "'auto' is not available in this version: say relay, direct or hold"})
     ),
 ]
+
+
+class Language(StrEnum):
+    """One for each file of words (shared/dsn/words)."""
+
+    ENGLISH = "en"
+    GERMAN = "de"
+
+
+LanguageWord = Annotated[Language, BeforeValidator(parse_word(Language))]
 IMPLICIT_TLS_PORT = 465  # RFC 8314
 SUBMISSION_PORT = 587  # RFC 6409
 
@@ -107,12 +118,13 @@ class SiteRetry(Setting):
 
 
 class SiteSettings(Setting):
-    """`retry` left out: as everywhere."""
+    """`retry` left out: as everywhere. `language`: of the reports to its senders."""
 
     networks: tuple[Network, ...] = ()
     delivery: DeliveryWord
     smarthosts: tuple[Smarthost, ...] = ()
     retry: SiteRetry | None = None
+    language: LanguageWord = Language.ENGLISH
 
 
 class RouteSettings(Setting):

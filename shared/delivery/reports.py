@@ -1,30 +1,45 @@
 """Reports to senders: a delivery status notification becomes an entry of its own, from the null sender.
 
 Who is told is decided by the fates (shared/dsn/fate.py), the text by shared/dsn/report.py. A report is durable in the
-spool when these coroutines return. Nothing is ever reported to the null sender, so a bounce of a bounce ends here.
+spool when these coroutines return. Nothing is ever reported to the null sender: what becomes of its mail is told to
+the postmaster, or it is held. A report to the postmaster that fails is always held, so there is no loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from shared.delivery.attempt import Report
 from shared.delivery.errands import Errands
 from shared.dsn.fate import Action, Fate, is_wanted
+from shared.dsn.human import USUAL
 from shared.dsn.original import LONGEST_COPY, Original
 from shared.dsn.report import Letterhead, is_global, render_delay, render_failure, render_success
+from shared.mail.address import Address
 from shared.mail.content import Content
 from shared.mail.envelope import Body, Envelope, Notify, Recipient, Return
 from shared.observe import events
 from shared.spool.deposit import Depositor, Letter, deposit
 
+#  Without a domain it is the postmaster of this host, whatever the local domains are (RFC 5321 §4.5.1).
+POSTMASTER = Address("postmaster", "")
+
 
 @dataclass(frozen=True, slots=True)
+class Manners:
+    """`languages` by site; `holds_double_bounces`: mail of the null sender is held when it fails."""
+
+    languages: Mapping[str, str] = field(default_factory=dict)
+    holds_double_bounces: bool = False
+
+
+@dataclass(slots=True)
 class Reports:
-    """`hostname` signs as Reporting-MTA; `route_letters` says in which lane a letter to the sender starts its way."""
+    """`hostname` signs as Reporting-MTA; `route_letters` says in which lane a letter to the sender starts its way.
+    `manners` change with the configuration."""
 
     hostname: str
     depositor: Depositor
@@ -32,18 +47,16 @@ class Reports:
     executor: Executor
     clock: Callable[[], float]
     report: Report
+    manners: Manners = field(default_factory=Manners)
+
+    def is_held(self, cause: Envelope) -> bool:
+        """Whether this message, all of which has failed, is held in place of being reported."""
+        if cause.sender is not None:
+            return False
+        return self.manners.holds_double_bounces or any(who.address == POSTMASTER for who in cause.recipients)
 
     async def tell_failure(self, envelope: Envelope, content: Content, fates: Sequence[Fate]) -> str:
         """The queue id of the report, or "" when nobody is to be told. Raises OSError."""
-        if envelope.sender is None:
-            self.report(
-                events.BOUNCE_DISCARDED,
-                id=envelope.id,
-                cause=envelope.cause or None,
-                recipient=tuple(fate.recipient.address for fate in fates),
-                reply=fates[0].reply,
-            )
-            return ""
         return await self._tell(envelope, content, fates, render_failure)
 
     async def tell_delay(
@@ -56,8 +69,9 @@ class Reports:
         """As tell_failure, for those who asked to hear of success."""
         return await self._tell(envelope, content, fates, render_success)
 
-    def _letterhead(self, identity: str, now: float) -> Letterhead:
-        return Letterhead(self.hostname, identity, f"<{identity}.report@{self.hostname}>", now)
+    def _letterhead(self, identity: str, now: float, language: str) -> Letterhead:
+        message_id = f"<{identity}.report@{self.hostname}>"
+        return Letterhead(self.hostname, identity, message_id, now, language)
 
     async def _tell(
         self,
@@ -66,18 +80,21 @@ class Reports:
         fates: Sequence[Fate],
         render: Callable[[Letterhead, Envelope, Sequence[Fate], Original], bytes],
     ) -> str:
-        fates = [fate for fate in fates if is_wanted(fate)]
-        if cause.sender is None or not fates:
+        is_failure = fates[0].action is Action.FAILED
+        if cause.sender is not None:
+            fates = [fate for fate in fates if is_wanted(fate)]
+        if not fates or (cause.sender is None and (not is_failure or self.is_held(cause))):
             return ""
-        wants_whole = fates[0].action is Action.FAILED and cause.ret is not Return.HEADERS
+        wants_whole = is_failure and cause.ret is not Return.HEADERS and cause.sender is not None
         original = await Errands(self.executor).ask(_read_original, content, wants_whole)
         if original is None:
             self.report(events.SPOOL_TROUBLE, id=cause.id, reason="the message cannot be read for a report about it")
             original = Original(b"")
         now = self.clock()
         identity = self.depositor.next_id()
-        message = render(self._letterhead(identity, now), cause, fates, original)
-        recipient = Recipient(cause.sender, (Notify.NEVER,))
+        language = self.manners.languages.get(cause.site, USUAL)
+        message = render(self._letterhead(identity, now, language), cause, fates, original)
+        recipient = Recipient(cause.sender or POSTMASTER, (Notify.NEVER,))
         envelope = Envelope(
             id=identity,
             sender=None,

@@ -71,6 +71,7 @@ class Runner:
         desk = Desk(daemon, folder, self._errands, Errands(executor), reports, clock, report)
         self._course = Course(crew, lane, desk, Sorter(desk, depositor, executor, lane), self, chance)
         self._rounds = Rounds(self, folder, owner, Errands(executor), clock, report, limits, watch)
+        self._latest = retry.latest_due(0.0)
         self._jobs: set[Job] = set()
         #  Entries called back because there is room for them, until they are claimed.
         self._called: dict[str, str] = {}
@@ -110,6 +111,7 @@ class Runner:
             retry=retry or old.retry,
             rejudge=rejudge or old.rejudge,
         )
+        self._latest = self._course.crew.retry.latest_due(0.0)
         if rejudge is None or rejudge != old.rejudge:
             self._rounds.recheck()
 
@@ -151,7 +153,7 @@ class Runner:
 
     def notice(self, name: str, due: float) -> None:
         """This entry waits in the lane."""
-        latest = self._course.crew.retry.latest_due(self._clock())
+        latest = self._clock() + self._latest
         if due > latest:
             #  Written while the clock ran ahead. Once seen, its time is not put off again.
             if name in self._waiting:

@@ -86,11 +86,16 @@ async def settle(
     """Do what the settlement says. `kept` are the deliveries that the trail knows already."""
     envelope, content = claim.envelope, claim.content
     bounce = ""
+    if settlement.failed and settlement.when is None and desk.reports.is_held(envelope):
+        await _hold(desk, claim, settlement, kept)
+        return
     if settlement.failed:
         bounce = await desk.insist(claim, lambda: desk.reports.tell_failure(envelope, content, settlement.failed))
         say_bounce(desk.report, envelope, settlement, bounce)
     if settlement.succeeded:
-        await desk.insist(claim, lambda: desk.reports.tell_success(envelope, content, settlement.succeeded))
+        told = await desk.insist(claim, lambda: desk.reports.tell_success(envelope, content, settlement.succeeded))
+        if told:
+            desk.report(events.MESSAGE_CONFIRMED, id=envelope.id, report=told, sender=envelope.sender_text)
     if settlement.when is None:
         await desk.retire(claim)
         desk.report(events.MESSAGE_FINISHED, id=envelope.id, lane=desk.folder.lane.word)
@@ -110,6 +115,17 @@ async def settle(
     durable = bool(settlement.late) or not all(isinstance(outcome, Deferred) for outcome in news.values())
     await _remember(desk, claim, records, durable)
     await desk.postpone(claim, settlement.when)
+
+
+async def _hold(desk: Desk, claim: Claim, settlement: Settlement, kept: frozenset[Recipient]) -> None:
+    """It waits for an operator: those who failed are not settled, and the trail says that it is held on purpose."""
+    now = desk.clock()
+    news = {who: outcome for who, outcome in settlement.outcomes.items() if who not in kept}
+    records = list(trail_records(now, desk.daemon, news))
+    records.append(TrailRecord(now, desk.daemon, trail.HELD, detail="no sender to send it back to"))
+    await desk.write_trail(claim, records, durable=True)
+    await desk.move(claim, Lane.HOLD, now)
+    desk.report(events.BOUNCE_HELD, id=claim.envelope.id, cause=claim.envelope.cause or None)
 
 
 async def _remember(desk: Desk, claim: Claim, records: list[TrailRecord], durable: bool) -> None:
@@ -149,6 +165,14 @@ def _ended(now: float, daemon: str, fate: Fate, bounce: str) -> TrailRecord:
 
 
 def say_bounce(report: Report, envelope: Envelope, settlement: Settlement, bounce: str) -> None:
+    if envelope.sender is None and not bounce:
+        report(
+            events.BOUNCE_DISCARDED,
+            id=envelope.id,
+            cause=envelope.cause or None,
+            recipient=tuple(fate.recipient.address for fate in settlement.failed),
+            reply=settlement.failed[0].reply,
+        )
     if settlement.is_expired:
         report(events.MESSAGE_EXPIRED, id=envelope.id, sender=envelope.sender_text)
     if bounce:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from shared.dsn.fate import Action, Fate
-from shared.dsn.words import describe_span
+from shared.dsn.human import USUAL, words_in
 from shared.mail.envelope import Envelope, Notify, Recipient
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
 from shared.mail.reply import Reply
@@ -66,7 +66,7 @@ def decide_settlement(
     late = bool(deferred) and when is not None and not history.is_warned
     late = late and should_warn(policy, envelope, attempts, now)
     is_expired = bool(deferred) and when is None
-    span = describe_span(now - envelope.arrived)
+    span = max(now - envelope.arrived, 1.0)
     failed, succeeded, delayed = [], [], []
     told: dict[Recipient, Outcome] = {}
     for recipient, outcome in outcomes.items():
@@ -77,7 +77,7 @@ def decide_settlement(
                 if not outcome.passes_dsn:
                     succeeded.append(_delivered(recipient, outcome, is_final))
             case Failed():
-                failed.append(Fate(recipient, Action.FAILED, outcome.reply, outcome.host, "", perhaps))
+                failed.append(Fate(recipient, Action.FAILED, outcome.reply, outcome.host, 0.0, perhaps))
             case Deferred() if is_expired:
                 told[recipient] = _expired(outcome, span)
                 perhaps = perhaps or outcome.maybe_delivered
@@ -94,8 +94,8 @@ def _delivered(recipient: Recipient, outcome: Delivered, is_final: bool) -> Fate
     return Fate(recipient, Action.DELIVERED if is_final else Action.RELAYED, outcome.reply, outcome.host)
 
 
-def _expired(last: Deferred, span: str) -> Failed:
-    reply = Reply(554, "5.4.7", f"gave up after {span}; last answer: {last.reply}")
+def _expired(last: Deferred, span: float) -> Failed:
+    reply = Reply(554, "5.4.7", f"gave up after {words_in(USUAL).span(span)}; last answer: {last.reply}")
     return Failed(reply, last.host, last.detail)
 
 

@@ -22,7 +22,7 @@ class Action(StrEnum):
 class Fate:
     """`reply` is the last answer; `host` (`name[address]:port`) who gave it, empty when it was ourselves.
 
-    `tried_for` is set ("5 days") when time ran out or is running; then `reply` is a temporary answer.
+    `tried_for` is set (in seconds) when time ran out or is running; then `reply` is a temporary answer.
     `maybe_delivered`: a connection was lost after the final dot, so the recipient may have the message after all.
     """
 
@@ -30,7 +30,7 @@ class Fate:
     action: Action
     reply: Reply
     host: str = ""
-    tried_for: str = ""
+    tried_for: float = 0.0
     maybe_delivered: bool = False
 
     @property

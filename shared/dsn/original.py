@@ -27,14 +27,15 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A body part: its Content-Type and its bytes."""
+    """A body part: its Content-Type and its bytes; `transfer` is set when these are encoded."""
 
     type: str
     body: bytes
+    transfer: str = ""
 
     @property
     def encoding(self) -> str:
-        return "7bit" if self.body.isascii() else "8bit"
+        return self.transfer or ("7bit" if self.body.isascii() else "8bit")
 
 
 def render_original(original: Original, is_utf8: bool) -> Part:

@@ -6,25 +6,29 @@ original.py). Whether and to whom a report is sent is not decided here.
 
 from __future__ import annotations
 
+import quopri
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.header import Header
 
 from shared.dsn.fate import Action, Fate
 from shared.dsn.fields import field, render_date, render_status
+from shared.dsn.human import UNDELIVERABLE, USUAL, words_in, write_human_part
 from shared.dsn.original import Original, Part, render_original
 from shared.dsn.text import readable
-from shared.dsn.words import SUBJECTS, write_human_part
 from shared.mail.envelope import Envelope
 
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """Who reports: our host, the queue id of the report, its Message-ID with angle brackets, and the time."""
+    """Who reports: our host, the queue id of the report, its Message-ID with angle brackets, the time, and in which
+    language."""
 
     hostname: str
     id: str
     message_id: str
     date: float
+    language: str = USUAL
 
 
 def render_failure(head: Letterhead, cause: Envelope, fates: Sequence[Fate], original: Original) -> bytes:
@@ -62,18 +66,27 @@ def _render(
     retry_until: float | None,
 ) -> bytes:
     utf8 = is_global(cause)
-    until = render_date(retry_until) if retry_until is not None else ""
-    words = write_human_part(kind, head.hostname, cause.id, head.id, render_date(cause.arrived), fates, until)
+    words = words_in(head.language)
+    about = kind.value if cause.sender is not None else UNDELIVERABLE
+    facts = {
+        "hostname": head.hostname,
+        "cause": cause.id,
+        "id": head.id,
+        "arrived": render_date(cause.arrived),
+        "until": render_date(retry_until) if retry_until is not None else "",
+    }
+    text = write_human_part(words, about, facts, fates).encode("utf-8", "backslashreplace")
     status = render_status(head.hostname, cause, fates, head.date, retry_until, utf8)
     report_type = "global-delivery-status" if utf8 else "delivery-status"
     parts = [
-        Part("text/plain; charset=utf-8", words.replace("\n", "\r\n").encode("utf-8", "backslashreplace")),
+        _text_part(words.language, text, utf8),
         Part(f"message/{report_type}", status),
         render_original(original, cause.smtputf8),
     ]
+    subject = words.say(f"subject {about}")
     boundary = _boundary(head.id, parts)
-    encoding = "7bit" if all(part.encoding == "7bit" for part in parts) else "8bit"
-    pieces = [_render_header(kind, head, cause, report_type, boundary, encoding)]
+    encoding = "7bit" if all(part.body.isascii() for part in parts) else "8bit"
+    pieces = [_render_header(subject, head, cause, report_type, boundary, encoding)]
     pieces.append(b"This is a delivery status notification in MIME format (RFC 3464).\r\n")
     for part in parts:
         pieces += (f"\r\n--{boundary}\r\n".encode(), _part_header(part), part.body)
@@ -81,15 +94,25 @@ def _render(
     return b"".join(pieces)
 
 
+def _text_part(language: str, text: bytes, is_global: bool) -> Part:
+    """In ASCII, umlauts or none, unless the report needs more than that anyway: then it gets through everywhere."""
+    kind = f"text/plain; charset=utf-8\r\nContent-Language: {language}"
+    if is_global or text.isascii():
+        return Part(kind, text.replace(b"\n", b"\r\n"))
+    return Part(kind, quopri.encodestring(text).replace(b"\n", b"\r\n"), "quoted-printable")
+
+
 def _render_header(
-    kind: Action, head: Letterhead, cause: Envelope, report_type: str, boundary: str, encoding: str
+    subject: str, head: Letterhead, cause: Envelope, report_type: str, boundary: str, encoding: str
 ) -> bytes:
-    recipient = f"<{readable(cause.sender_text)}>"
+    recipient = f"<{readable(cause.sender_text)}>" if cause.sender is not None else f"<postmaster@{head.hostname}>"
+    if not subject.isascii():
+        subject = Header(subject, "utf-8", 60, "Subject").encode(linesep="")
     return "".join(
         (
             field("From", f"Mail Delivery System <MAILER-DAEMON@{head.hostname}>"),
             field("To", recipient),
-            field("Subject", SUBJECTS[kind]),
+            field("Subject", subject),
             field("Date", render_date(head.date)),
             field("Message-ID", head.message_id),
             field("Auto-Submitted", "auto-replied"),

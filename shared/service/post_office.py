@@ -18,9 +18,9 @@ from typing import Any
 
 from shared.config.model import Config
 from shared.config.routing import routing_table
-from shared.config.sending import Retry
+from shared.config.sending import DoubleBounce, Retry
 from shared.delivery.carrier import Carrier, RoutePlanner
-from shared.delivery.reports import Reports
+from shared.delivery.reports import Manners, Reports
 from shared.delivery.rounds import Limits
 from shared.delivery.runner import Runner
 from shared.mail.envelope import Envelope, Recipient
@@ -48,6 +48,13 @@ def retry_policy(config: Config) -> RetryPolicies:
     return RetryPolicies(
         _policy(config.retry),
         {name: _policy(site.retry.over(config.retry)) for name, site in config.sites.items() if site.retry},
+    )
+
+
+def manners(config: Config) -> Manners:
+    return Manners(
+        {name: site.language.value for name, site in config.sites.items()},
+        config.reports.double_bounces is DoubleBounce.HOLD,
     )
 
 
@@ -86,6 +93,7 @@ class PostOffice:
         self.daemon = f"mercury-{letter}"
         self._reactor = reactor
         self.judge = Judge(routing_table(config))
+        self._reports: list[Reports] = []
         self.spool = Spool(config.spool, socket.gethostname(), log.event)
         self.executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="spool")
         self.committer = Committer(loop.call_soon_threadsafe, loop.call_soon)
@@ -113,6 +121,8 @@ class PostOffice:
         table = routing_table(config)
         if table != self.judge.table:
             self.judge = Judge(table)
+        for reports in self._reports:
+            reports.manners = manners(config)
 
     def drain(
         self,
@@ -130,7 +140,9 @@ class PostOffice:
             self.executor,
             time.time,
             log.event,
+            manners(config),
         )
+        self._reports.append(reports)
         folder = LaneFolder(self.spool, lane, self.owner)
         return Runner(
             lane=lane,

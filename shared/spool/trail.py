@@ -29,6 +29,7 @@ BOUNCED = "bounced"
 DISCARDED = "discarded"
 MOVED = "moved"
 WARNED = "warned"
+HELD = "held"
 SETTLED = frozenset({DELIVERED, RELAYED, BOUNCED, DISCARDED, MOVED})
 
 

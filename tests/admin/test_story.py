@@ -66,3 +66,11 @@ def test_a_step_is_one_printable_line(desk: Desk) -> None:
     assert len(lines) == 2
     said = "deferred <joe@branch.example> by smtp.isp.example:587: 451 4.7.1 Grey\\x1blisted"
     assert lines[1].endswith(f"MercuryC  {said}")
+
+
+def test_the_story_of_a_report_names_the_message_it_is_about(desk: Desk) -> None:
+    record(desk, "mercury-c.jsonl", ARRIVED, "message-bounced", id="0000-0000", report=ONE)
+    [step] = tell(desk.spool, desk.root / "state" / "events", ONE)
+    assert step.fields == {"cause": "0000-0000"} and "made to report" in step.line()
+    [step] = tell(desk.spool, desk.root / "state" / "events", "0000-0000")
+    assert step.fields["report"] == ONE

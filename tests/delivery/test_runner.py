@@ -9,7 +9,8 @@ import pytest
 from fakes.lanes import FakeOwner
 from fakes.runs import HOST, LATER, MESSAGE, NEVER, OK, Run, run, who
 
-from shared.mail.envelope import Notify
+from shared.delivery.reports import POSTMASTER, Manners
+from shared.mail.envelope import Notify, Recipient
 from shared.mail.outcome import Deferred
 from shared.mail.reply import Reply
 from shared.retry.policies import RetryPolicies
@@ -134,13 +135,56 @@ def test_a_delivery_is_synced_before_the_next_leg_is_tried() -> None:
     run(test)
 
 
-def test_the_null_sender_is_never_told_anything() -> None:
+def test_the_postmaster_is_told_of_a_bounce_that_bounces() -> None:
     async def test(stage: Run) -> None:
         stage.carrier.says(B, NEVER)
-        stage.letter(B, sender="", cause="AAAA-BBBB")
+        stage.letter(who(B, Notify.NEVER), sender="", cause="AAAA-BBBB")
         await stage.hours(SECOND)
-        assert stage.ledger.kinds() == ["claim", "carry", "retire"]
-        assert stage.said("bounce-discarded")[0]["cause"] == "AAAA-BBBB"
+        assert stage.ledger.kinds() == ["claim", "carry", "deposit", "retire"]
+        [(envelope, message)] = stage.bounces()
+        assert [each.address for each in envelope.recipients] == [POSTMASTER]
+        assert (envelope.sender, envelope.cause) == (None, "TEST-0001")
+        assert b"To: <postmaster@mail.hq.example>" in message
+        assert b"Subject: hello" in message and b"\r\nbody" not in message, "the header only"
+
+    run(test)
+
+
+def test_a_report_to_the_postmaster_that_fails_is_held_and_makes_no_other() -> None:
+    async def test(stage: Run) -> None:
+        stage.carrier.says("postmaster", NEVER)
+        stage.letter(Recipient(POSTMASTER), sender="")
+        await stage.hours(SECOND)
+        assert not stage.bounces()
+        [stored] = stage.spool.entries[Lane.HOLD].values()
+        assert [record.event for record in stored.trail] == ["failed", "held"]
+        assert stage.said("bounce-held")
+
+    run(test)
+
+
+def test_a_bounce_that_bounces_is_held_where_that_is_said() -> None:
+    async def test(stage: Run) -> None:
+        stage.reports.manners = Manners(holds_double_bounces=True)
+        stage.carrier.says(B, NEVER)
+        stage.letter(B, sender="")
+        await stage.hours(SECOND)
+        assert not stage.bounces()
+        assert stage.ledger.kinds()[-2:] == ["trail synced", "move"]
+        assert len(stage.spool.waiting(Lane.HOLD)) == 1
+
+    run(test)
+
+
+def test_a_report_speaks_the_language_of_the_site() -> None:
+    async def test(stage: Run) -> None:
+        stage.reports.manners = Manners({"branch": "de"})
+        stage.carrier.says(B, NEVER)
+        stage.letter(B, site="branch")
+        stage.letter(B, site="hq")
+        await stage.hours(SECOND)
+        subjects = [message.partition(b"Subject: ")[2].partition(b"\r\n")[0] for _, message in stage.bounces()]
+        assert subjects == [b"Ihre Nachricht konnte nicht zugestellt werden", b"Your message could not be delivered"]
 
     run(test)
 
@@ -186,13 +230,14 @@ def test_a_message_expires_with_its_last_answer_in_the_bounce() -> None:
     run(test)
 
 
-def test_a_bounce_expires_sooner_and_silently() -> None:
+def test_a_bounce_expires_sooner_than_other_mail() -> None:
     async def test(stage: Run) -> None:
         stage.carrier.says(B, LATER)
         stage.letter(B, sender="")
         await stage.hours(25)
         assert not stage.spool.entries[Lane.RELAY]
-        assert not stage.bounces()
+        [(envelope, _)] = stage.bounces()
+        assert envelope.recipients[0].address == POSTMASTER
 
     run(test)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import cast
 
@@ -117,7 +118,7 @@ def test_our_own_words_are_not_put_into_a_foreign_mouth() -> None:
 
 
 def test_a_failure_by_time_quotes_the_last_answer() -> None:
-    fate = failed(reply=Reply(451, "4.3.0", "busy"), tried_for="5 days", maybe_delivered=True)
+    fate = failed(reply=Reply(451, "4.3.0", "busy"), tried_for=432000.0, maybe_delivered=True)
     _, words, (_, group), _ = parse(render_failure(HEAD, letter(), [fate], ORIGINAL))
     assert (group["Action"], group["Status"]) == ("failed", "5.4.7")
     assert group["Diagnostic-Code"] == "smtp; 451 4.3.0 busy"
@@ -126,7 +127,7 @@ def test_a_failure_by_time_quotes_the_last_answer() -> None:
 
 
 def test_a_delay_says_until_when() -> None:
-    fate = Fate(who("berta@partner.example"), Action.DELAYED, Reply(451, "", "busy"), HOST, "4 hours")
+    fate = Fate(who("berta@partner.example"), Action.DELAYED, Reply(451, "", "busy"), HOST, 14400.0)
     until = HEAD.date + 345600
     _, words, (_, group), original = parse(render_delay(HEAD, letter(), [fate], Original(ORIGINAL.head), until))
     assert (group["Action"], group["Status"]) == ("delayed", "4.0.0")
@@ -239,7 +240,7 @@ fates = st.builds(
     st.sampled_from(Action),
     replies,
     texts,
-    st.sampled_from(["", "5 days"]),
+    st.sampled_from([0.0, 432000.0]),
     st.booleans(),
 )
 originals = st.builds(Original, st.binary(max_size=200), st.none() | st.binary(max_size=200))
@@ -274,3 +275,25 @@ def test_nothing_foreign_breaks_the_structure(cause: Envelope, some: list[Fate],
             "text/rfc822-headers",
             "message/global-headers",
         )
+
+
+def test_a_report_in_german_is_german_and_reads_the_same_to_machines() -> None:
+    german = replace(HEAD, language="de")
+    message, words, groups, _ = parse(render_delay(german, letter(), [delayed()], ORIGINAL, 1_800_100_000.0))
+    assert message["Subject"] == "Ihre Nachricht verspätet sich, Sie müssen noch nichts tun"
+    assert "Es wird seit 4 Stunden versucht." in words and "Ihre Nachricht heißt dort 7Q2M-K4ZC" in words
+    assert groups[1]["Action"] == "delayed"
+    assert message["Content-Language"] is None
+    assert next(message.iter_parts())["Content-Language"] == "de"
+
+
+def test_a_report_about_mail_without_a_sender_is_for_the_postmaster() -> None:
+    cause = replace(letter(), sender=None)
+    message, words, groups, _ = parse(render_failure(HEAD, cause, [failed()], ORIGINAL))
+    assert message["To"] == "postmaster@mail.hq.example" or message["To"] == "<postmaster@mail.hq.example>"
+    assert message["Subject"] == "A report could not be delivered"
+    assert "nobody to send it back to" in words and groups[1]["Action"] == "failed"
+
+
+def delayed() -> Fate:
+    return Fate(who("berta@partner.example"), Action.DELAYED, Reply(451, "4.3.0", "busy"), HOST, 14400.0)

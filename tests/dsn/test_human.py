@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from string import Formatter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.dsn.fate import Action, Fate, is_wanted
 from shared.dsn.fields import field, host_name
+from shared.dsn.human import LANGUAGES, MOST_QUOTED_LINES, parse_words, quote, words_in
 from shared.dsn.text import decode_xtext, embed_unicode, readable, typed_original
-from shared.dsn.words import MOST_QUOTED_LINES, advise, describe_span, quote
 from shared.mail.address import parse_address
 from shared.mail.envelope import Notify, Recipient
 from shared.mail.reply import Reply
@@ -23,7 +25,7 @@ from shared.mail.reply import Reply
     ],
 )  # fmt: skip
 def test_time_as_people_say_it(seconds: float, words: str) -> None:
-    assert describe_span(seconds) == words
+    assert words_in("en").span(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def test_time_as_people_say_it(seconds: float, words: str) -> None:
      ("5.3.4", "too large"), ("5.4.7", "out of order"), ("5.7.26", "rules"), ("5.0.0", "reason"), ("5.9.9", "reason")],
 )  # fmt: skip
 def test_advice_fits_the_code(status: str, word: str) -> None:
-    assert word in advise(status)
+    assert word in words_in("en").advise(status)
 
 
 def test_a_reply_is_quoted_line_by_line_with_its_code() -> None:
@@ -65,16 +67,16 @@ def test_only_what_was_asked_for_is_told(notify: tuple[Notify, ...], heard: set[
 @pytest.mark.parametrize(
     ("action", "reply", "tried_for", "status"),
     [
-        (Action.FAILED, Reply(550, "5.1.1", ""), "", "5.1.1"),
-        (Action.FAILED, Reply(451, "4.2.2", ""), "", "5.2.2"),
-        (Action.FAILED, Reply(550, "", ""), "", "5.0.0"),
-        (Action.FAILED, Reply(451, "4.2.2", ""), "5 days", "5.4.7"),
-        (Action.DELAYED, Reply(451, "4.2.2", ""), "4 hours", "4.2.2"),
-        (Action.RELAYED, Reply(250, "2.6.0", ""), "", "2.6.0"),
-        (Action.DELIVERED, Reply(250, "", ""), "", "2.0.0"),
+        (Action.FAILED, Reply(550, "5.1.1", ""), 0.0, "5.1.1"),
+        (Action.FAILED, Reply(451, "4.2.2", ""), 0.0, "5.2.2"),
+        (Action.FAILED, Reply(550, "", ""), 0.0, "5.0.0"),
+        (Action.FAILED, Reply(451, "4.2.2", ""), 432000.0, "5.4.7"),
+        (Action.DELAYED, Reply(451, "4.2.2", ""), 14400.0, "4.2.2"),
+        (Action.RELAYED, Reply(250, "2.6.0", ""), 0.0, "2.6.0"),
+        (Action.DELIVERED, Reply(250, "", ""), 0.0, "2.0.0"),
     ],
 )
-def test_the_class_of_a_status_is_ours(action: Action, reply: Reply, tried_for: str, status: str) -> None:
+def test_the_class_of_a_status_is_ours(action: Action, reply: Reply, tried_for: float, status: str) -> None:
     assert Fate(Recipient(parse_address("b@x.example")), action, reply, "", tried_for).status == status
 
 
@@ -127,3 +129,27 @@ def test_a_field_is_one_field(value: str) -> None:
     assert all(line[:1] == b" " and line.strip() for line in lines[1:-1])
     assert max(map(len, lines)) <= 998
     assert b"\n" not in b"".join(lines)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_says_everything_and_fills_in_the_same(language: str) -> None:
+    ours, english = words_in(language).texts, words_in("en").texts
+    assert ours.keys() == english.keys()
+    for name, text in ours.items():
+        assert text, name
+        assert _facts(text) == _facts(english[name]), name
+        assert all(len(line) <= 120 for line in text.split("\n"))
+
+
+def _facts(text: str) -> set[str | None]:
+    return {field for _, field, _, _ in Formatter().parse(text)} - {None}
+
+
+def test_a_language_we_do_not_have_is_english() -> None:
+    assert words_in("tlh").language == "en"
+
+
+def test_a_text_that_stands_there_twice_is_a_mistake() -> None:
+    assert parse_words("# x\n[a]\n\none\ntwo\n\n[b c]\nthree") == {"a": "one\ntwo", "b c": "three"}
+    with pytest.raises(ValueError, match="twice"):
+        parse_words("[a]\n[a]\n")

@@ -1,0 +1,99 @@
+"""Reports as two parsers that know nothing of each other read them: Python's, and MIME-tools of Perl."""
+
+from __future__ import annotations
+
+import smtplib
+import subprocess
+
+import pytest
+from clients import send
+from deadline import eventually
+from mailsite import Site
+from peers import FarEnd
+from test_bounce import reports, status
+
+#  For each part its type, how it is encoded and its lines, decoded; and whatever the parser has to complain about.
+READ = r"""
+use MIME::Parser; use Encode;
+my $parser = MIME::Parser->new; $parser->output_to_core(1); $parser->extract_nested_messages(0);
+my $entity = $parser->parse(\*STDIN);
+print "complaint: $_\n" for ($parser->results->errors, $parser->results->warnings);
+print "subject: ", encode("UTF-8", decode("MIME-Header", $entity->head->get("Subject")));
+print "type: ", $entity->mime_type, " ", $entity->head->mime_attr("content-type.report-type"), "\n";
+for my $part ($entity->parts) {
+  print "part: ", $part->mime_type, " ", $part->head->mime_encoding, "\n";
+  print "line: $_\n" for split /\r?\n/, $part->bodyhandle->as_string;
+}
+"""
+
+
+def read_by_perl(message: bytes) -> list[str]:
+    return subprocess.run(
+        ["perl", "-e", READ], input=message, capture_output=True, check=True, timeout=20
+    ).stdout.decode().splitlines()  # fmt: skip
+
+
+def bring(site: Site, far_end: FarEnd, language: str) -> None:
+    site.here["language"] = language
+    site.relay_to(far_end.hop)
+    site.write_config()
+    site.start("sc")
+    with smtplib.SMTP("127.0.0.1", site.port, local_hostname="client.example", timeout=60) as client:
+        client.sendmail(
+            "anna@hq.example",
+            ["refused@elsewhere.example"],
+            "Subject: token-report-.\r\n\r\nbody, Grüße\r\n".encode(),
+            ("RET=HDRS", "ENVID=QQ+2B314159", "BODY=8BITMIME"),
+            ("NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;first@elsewhere.example"),
+        )
+    eventually(lambda: reports(site, "anna"), what="a bounce in anna's mailbox")
+
+
+@pytest.mark.parametrize(
+    ("language", "subject", "word"),
+    [
+        ("en", "Your message could not be delivered", "The part before the @ is not known there."),
+        ("de", "Ihre Nachricht konnte nicht zugestellt werden", "Suchen Sie nach einem Tippfehler in der Adresse."),
+    ],
+)
+def test_both_parsers_read_the_same(site: Site, far_end: FarEnd, language: str, subject: str, word: str) -> None:
+    bring(site, far_end, language)
+    [report] = reports(site, "anna")
+    assert not report.defects and not any(part.defects for part in report.walk())
+    about_message, about_recipient = status(report)
+    assert about_message["Original-Envelope-Id"] == "QQ+314159"
+    assert about_recipient["Original-Recipient"] == "rfc822; first@elsewhere.example"
+    assert about_recipient["Status"] == "5.1.1"
+    words = next(report.iter_parts()).get_content()
+    assert word in words
+
+    lines = read_by_perl(next(m for m in site.mailbox("anna") if b"multipart/report" in m))
+    assert not [line for line in lines if line.startswith("complaint")]
+    assert f"subject: {subject}" in lines
+    assert "type: multipart/report delivery-status" in lines
+    types = [line.split()[1] for line in lines if line.startswith("part:")]
+    assert types == ["text/plain", "message/delivery-status", "text/rfc822-headers"], "RET=HDRS"
+    told = [line.removeprefix("line: ") for line in lines if line.startswith("line: ")]
+    assert [line for line in words.splitlines() if line] == [line for line in told if line][: _count(words)]
+    assert "Original-Envelope-Id: QQ+314159" in told and "Status: 5.1.1" in told
+    assert any("token-report-." in line for line in told) and not any("body," in line for line in told)
+
+
+def _count(words: str) -> int:
+    return sum(1 for line in words.splitlines() if line)
+
+
+def test_a_bounce_of_a_bounce_reaches_the_postmaster_and_ends_there(site: Site, far_end: FarEnd) -> None:
+    site.relay_to(far_end.hop)
+    site.write_config()
+    site.start("sc")
+    send(site.port, "", ["refused@elsewhere.example"], b"Subject: token-double-.\r\n\r\n")
+    eventually(lambda: site.events("message-bounced"), what="a report to the postmaster")
+    [event] = site.events("message-bounced")
+    eventually(site.is_empty)
+    [report] = [m for user in ("anna", "berta", "postmaster") for m in reports(site, user)]
+    assert report["To"] == "postmaster@mail.hq.example"
+    assert str(event["id"]) in report.as_string()
+    story = site.mercury("queue", "trail", str(event["report"])).stdout
+    assert f"cause={event['id']}" in story, "the report leads to its cause"
+    assert str(event["report"]) in site.mercury("queue", "trail", str(event["id"])).stdout, "and the cause to it"
