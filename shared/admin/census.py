@@ -17,7 +17,7 @@ from shared.spool.spool import Spool
 
 #  A lane of up to this many is read as a whole; of a larger one half as many and more, evenly, or as many as can be
 #  read in this time: from a cold disk each costs milliseconds.
-SAMPLE, SECONDS = 256, 0.4
+SAMPLE, SECONDS = 256, 0.2
 AT_LEAST = 16
 MOST_DOMAINS = 5
 

@@ -16,7 +16,7 @@ from shared.admin.census import Census, take_census
 from shared.admin.command import DONE, NOTHING_MATCHED, SOME_FAILED, Office, PrefixGroup
 from shared.admin.entries import QUEUED, WAITING, QueueEntry
 from shared.admin.output import age, echo_json, echo_table, octets, when
-from shared.admin.selection import QueueId, Selection, selecting
+from shared.admin.selection import QueueId, Selection, changing, selecting
 from shared.admin.story import Step, tell
 from shared.mail.reply import printable
 from shared.routing.lane import Lane
@@ -196,6 +196,10 @@ def _act(
     entries = list(selection.entries(spool, tuple(lanes)))
     if not entries:
         _nothing()
+    if selection.is_rehearsal:
+        for entry in entries:
+            click.echo(printable(f"{entry.id} {entry.lane.word}: nothing is done; else it {done}"))
+        sys.exit(DONE)
     failed = 0
     try:
         hands: AbstractContextManager[Operator] = operator(office.config, spool, reason)
@@ -220,11 +224,13 @@ def _try(action: Action, entry: QueueEntry) -> str:
 
 def _require(selection: Selection, everything: bool = False) -> None:
     if selection.is_empty and not everything:
-        raise click.UsageError("say which: ids, --to, --from or --lane" + (", or --all" if not everything else ""))
+        raise click.UsageError(
+            "say which: ids, or --to, --from, --lane and the like" + (", or --all" if not everything else "")
+        )
 
 
 def _confirm(office: Office, selection: Selection, lanes: Iterable[Lane], what: str, yes: bool, above: int) -> None:
-    if yes:
+    if yes or selection.is_rehearsal:
         return
     count = sum(1 for _ in selection.entries(spool_of(office), tuple(lanes)))
     if count <= above:
@@ -236,7 +242,7 @@ def _confirm(office: Office, selection: Selection, lanes: Iterable[Lane], what: 
 
 
 @queue.command()
-@selecting
+@changing
 @click.option("--all", "everything", is_flag=True, help="Everything that waits.")
 @click.pass_obj
 def retry(office: Office, selection: Selection, everything: bool) -> None:
@@ -251,7 +257,7 @@ def retry(office: Office, selection: Selection, everything: bool) -> None:
 
 
 @queue.command()
-@selecting
+@changing
 @reason_option
 @yes_option
 @click.pass_obj
@@ -264,7 +270,7 @@ def hold(office: Office, selection: Selection, reason: str, yes: bool) -> None:
 
 
 @queue.command()
-@selecting
+@changing
 @yes_option
 @click.pass_obj
 def release(office: Office, selection: Selection, yes: bool) -> None:
@@ -275,7 +281,7 @@ def release(office: Office, selection: Selection, yes: bool) -> None:
 
 
 @queue.command()
-@selecting
+@changing
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the trail.")
 @yes_option
 @click.pass_obj
@@ -287,7 +293,7 @@ def remove(office: Office, selection: Selection, reason: str, yes: bool) -> None
 
 
 @queue.command()
-@selecting
+@changing
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept in the trail.")
 @yes_option
 @click.pass_obj
