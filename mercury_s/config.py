@@ -110,7 +110,9 @@ def tls_demand(listener: Listener) -> Demand:
 
 
 def _ways_to_log_in(listener: Listener, mechanisms: Sequence[Mechanism]) -> tuple[str, ...]:
-    chosen = tuple(Mechanism) if listener.auth is True else listener.auth or ()
+    #  PLUS only where it is named: Debian's mutt picks it whenever it is offered, and then cannot do it.
+    usual = frozenset(Mechanism) - {Mechanism.SCRAM_PLUS}
+    chosen = usual if listener.auth is True else listener.auth or ()
     return tuple(
         str(mechanism)
         for mechanism in mechanisms

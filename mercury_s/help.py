@@ -13,6 +13,8 @@ _NEXT = {
     State.CHUNKS: "Next: BDAT size, or BDAT size LAST",
 }
 
+_LOG_IN = "Next: STARTTLS if TLS is not active yet, then AUTH; this port is for those who log in"
+
 _TOPICS = {
     "EHLO": "EHLO name: says who you are; the answer lists what this server can do",
     "HELO": "HELO name: as EHLO, for clients without extensions",
@@ -29,8 +31,10 @@ _TOPICS = {
 }
 
 
-def render_help(topic: str, state: State) -> Reply:
+def render_help(topic: str, state: State, log_in_first: bool = False) -> Reply:
+    """`log_in_first`: this listener takes mail only from those who have logged in."""
     about = _TOPICS.get(topic.upper())
     if about:
         return Reply(214, "2.0.0", about)
-    return Reply(214, "2.0.0", f"Commands: {' '.join(_TOPICS)}\nHELP MAIL tells of MAIL, and so on\n{_NEXT[state]}")
+    what_next = _LOG_IN if log_in_first and state is State.READY else _NEXT[state]
+    return Reply(214, "2.0.0", f"Commands: {' '.join(_TOPICS)}\nHELP MAIL tells of MAIL, and so on\n{what_next}")

@@ -49,6 +49,11 @@ class Inquiry:
         self._wire = wire
         self._screening = screening
 
+    @property
+    def must_log_in(self) -> bool:
+        """This listener is for our own people, and we do not know yet that this is one."""
+        return self._terms.is_submission and not self._guest.may_relay
+
     def ask_sender(self, given: SenderGiven, taken: int) -> Refuse | None:
         """`taken`: how many messages it has given us in this session."""
         door, guest = self._door, self._guest
@@ -56,9 +61,8 @@ class Inquiry:
             refusal = self._screening.ask_sender(guest.helo, given.sender, bool(guest.login))
             if refusal is not None:
                 return refusal
-        must_log_in = self._terms.is_submission and not guest.may_relay
         free = door.room.free_bytes()
-        verdict = decide_sender(SenderFacts(must_log_in, given.size, door.largest_message, free))
+        verdict = decide_sender(SenderFacts(self.must_log_in, given.size, door.largest_message, free))
         if door.most_messages and taken >= door.most_messages:
             return Refuse(TOO_MANY_MESSAGES, "receive.limits.messages is reached", Manner.CLOSE)
         if isinstance(verdict, Refuse):

@@ -189,7 +189,9 @@ class Session:
             case ClientIntroduced():
                 self._introduce(event)
             case HelpAsked():
-                self._conversation.reply(render_help(event.topic, self._conversation.state))
+                self._conversation.reply(
+                    render_help(event.topic, self._conversation.state, self._inquiry.must_log_in)
+                )
             case VerifyAsked():
                 self._conversation.reply(replies.CANNOT_VERIFY)
             case HungUp():

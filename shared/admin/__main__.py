@@ -6,10 +6,18 @@ import sys
 from typing import NoReturn
 
 from shared.admin.command import mercury
+from shared.service.trouble import line_of
+
+EXIT_TROUBLE = 1
 
 
 def main() -> NoReturn:
-    mercury(prog_name="mercury")
+    try:
+        mercury(prog_name="mercury")
+    except OSError as error:
+        #  A folder we may not read, a disk that fails: for the person it is a line, not a traceback.
+        print(line_of("mercury", error), file=sys.stderr)
+        sys.exit(EXIT_TROUBLE)
     sys.exit(0)
 
 

@@ -11,6 +11,7 @@ from shared.admin.command import NOTHING_MATCHED, USAGE, Office, PrefixGroup
 from shared.admin.output import echo_json
 from shared.config.load import ConfigErrors, load
 from shared.mail.reply import printable
+from shared.tls.certificate import CertificateTrouble
 
 
 @click.group(cls=PrefixGroup)
@@ -23,12 +24,20 @@ def config() -> None:
 def check(office: Office) -> None:
     """Say every error at its place; exit 2 if there is one. Running daemons are not touched."""
     try:
-        load(office.path)
+        config = load(office.path)
     except ConfigErrors as errors:
         for problem in errors.problems:
             click.echo(str(problem), err=True)
         count = len(errors.problems)
         click.echo(f"{count} error{'s' if count > 1 else ''}; running daemons keep what they have", err=True)
+        sys.exit(USAGE)
+    try:
+        if config.tls.pairs:
+            from shared.tls.server import ServerCertificates
+
+            ServerCertificates.load(config.tls.pairs)
+    except CertificateTrouble as trouble:
+        click.echo(printable(f"{office.path}: error: {trouble}"), err=True)
         sys.exit(USAGE)
     click.echo(printable(f"{office.path}: no errors"))
 

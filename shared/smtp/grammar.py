@@ -101,7 +101,7 @@ def _split_path(argument: str, keyword: str, usage: str) -> tuple[str, str]:
         raise _fault(501, "5.5.4", usage)
     text = argument[size:].lstrip(" ")
     if text[:1] != "<":
-        raise _fault(501, "5.5.4", f"The address stands in angle brackets: {usage}")
+        raise _fault(501, "5.5.4", f"The address must stand in angle brackets: {usage}")
     end = text.find(">") if '"' not in text else _end_of_quoted_path(text)
     if end < 0:
         raise _fault(501, "5.5.4", f"The address has no closing angle bracket: {usage}")

@@ -96,10 +96,12 @@ async def _perform(stage: Stage, view: View, once: bool, asked_to_stop: asyncio.
                 break
             if not is_told:
                 is_told = True
+                view.settle(progress)
                 view.say(words_to_try_by_hand(stage) + "\nCtrl-C ends it.")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asked_to_stop.wait(), LOOK_SECONDS)
     sending.cancel()
+    view.settle(progress)
     if asked_to_stop.is_set() and not once:
         return []
     return _verdict(progress)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +19,7 @@ from shared.mail.reply import printable
 
 class View(Protocol):
     def show(self, progress: Progress) -> None: ...
+    def settle(self, progress: Progress) -> None: ...
     def say(self, text: str) -> None: ...
     def close(self) -> None: ...
 
@@ -32,10 +33,17 @@ class PlainView:
 
     def show(self, progress: Progress) -> None:
         for course in progress.courses:
-            line = f"{course.number}. {title_of(course)} to {shown(course.recipient) or '?'}: {state_of(course)}"
+            line = line_of(course)
             if self._said.get(course.number) != line:
                 self._said[course.number] = line
                 self.say(line)
+
+    def know(self, progress: Progress) -> None:
+        """What stands now was shown elsewhere."""
+        self._said = {course.number: line_of(course) for course in progress.courses}
+
+    def settle(self, progress: Progress) -> None:
+        """Nothing to do: every change is a line already."""
 
     def say(self, text: str) -> None:
         encoding = self._console.encoding
@@ -47,28 +55,45 @@ class PlainView:
 
 
 class LiveView:
-    """For terminals: one table that changes in place, and under it what was said."""
+    """For terminals: one table that changes in place. What is said is printed above it, where it stays and can be
+    scrolled to, however small the terminal; and once the instructions are due, `settle` ends the table."""
 
     def __init__(self, console: Console) -> None:
-        self._notes: list[str] = []
-        self._table: RenderableType = ""
-        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._console = console
+        self._live: Live | None = Live(console=console, auto_refresh=False, transient=False)
         self._live.start()
+        self._after = PlainView(console)
 
     def show(self, progress: Progress) -> None:
-        self._table = table_of(progress)
-        self._live.update(Group(self._table, *(Text(note) for note in self._notes)), refresh=True)
+        if self._live is None:
+            self._after.show(progress)
+        else:
+            self._live.update(table_of(progress), refresh=True)
 
     def say(self, text: str) -> None:
-        self._notes.append(text)
-        self._live.update(Group(self._table, *(Text(note) for note in self._notes)), refresh=True)
+        self._console.print(Text(text))
+
+    def settle(self, progress: Progress) -> None:
+        """Print the table whole, and from here on a line for each change."""
+        if self._live is None:
+            return
+        self.close()
+        self._console.print(table_of(progress))
+        self._after.know(progress)
 
     def close(self) -> None:
-        self._live.stop()
+        live, self._live = self._live, None
+        if live is not None:
+            live.transient = True
+            live.stop()
 
 
 def choose_view(console: Console) -> View:
     return LiveView(console) if console.is_terminal else PlainView(console)
+
+
+def line_of(course: Course) -> str:
+    return f"{course.number}. {title_of(course)} to {shown(course.recipient) or '?'}: {state_of(course)}"
 
 
 def shown(text: str) -> str:
@@ -153,8 +178,8 @@ The mail, as Maildirs (mutt -f FOLDER, or cat FOLDER/new/*):
 
     {stage.local_mail}/bert
     {stage.local_mail}/anna
-    {stage.smarthost_mail}/{CUSTOMER}/
-    {stage.partner_mail}/{PARTNER}/
+    {stage.smarthost_mail}/{CUSTOMER}/carol      (and others by the name before the @)
+    {stage.partner_mail}/{PARTNER}/dora
 
 The queue and its trails, with the daemons' logs and configuration beside them:
 
