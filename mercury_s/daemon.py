@@ -232,8 +232,15 @@ class ReceivingDaemon:
             log.event(events.RESTART_NEEDED, setting=setting)
 
     def _listen(self, listener: Listener, sockets: list[socket.socket]) -> None:
+        known: dict[tuple[int, People, bool], ListenerTerms] = {}
+
         def terms() -> ListenerTerms:
-            return listener_terms(listener, self._certificates is not None, self._people.authenticator.mechanisms)
+            #  Asked at each connection; the files behind the answer are looked at once a second at most, so is this.
+            key = (int(time.monotonic()), self._people, self._certificates is not None)
+            if key not in known:
+                known.clear()
+                known[key] = listener_terms(listener, key[2], self._people.authenticator.mechanisms)
+            return known[key]
 
         demand = tls_demand(listener)
 
