@@ -130,7 +130,7 @@ def test_when_it_gets_crowded_strangers_get_little_time_and_the_site_comes_throu
     slow.trickle(6)
     slow.close()
     refused = [heard for heard in slow.heard.values() if heard.startswith(b"421 4.3.2 ")]
-    assert len(slow.ended) == 60
+    assert len(slow.ended) >= 50, "who came last may find the crowd gone, and has the usual time again"
     assert 0 < len(refused) <= 20, "the first had their time, and the rest were told to come again"
     eventually(lambda: site.events("sessions-at-ease"), what="the end of the crowd")
     assert site.events("sessions-crowded")
