@@ -13,7 +13,7 @@ run: $(VENV)/.ready-to-run
 	@exec $(BIN)/mercury demo $(ARGS)
 
 test: $(VENV)/.ready-to-test peers lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.ready-to-test
 	$(BIN)/ruff check $(CODE)

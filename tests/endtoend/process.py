@@ -127,15 +127,26 @@ def answers(address: str, port: int) -> bool:
 
 
 def free_port(*addresses: str) -> int:
-    """A TCP port that is free now on every one of `addresses`.
+    """A TCP port that is free now on every one of `addresses`, and that no one was given before.
 
     From below the kernel's ephemeral ports: a client that knocks again and again at such a port while nobody listens
-    ends up connected to itself, and the daemon that comes back finds its port in use.
+    ends up connected to itself, and the daemon that comes back finds its port in use. Tests that run side by side
+    (pytest-xdist) take theirs from shares of their own, as a port is free until its server has been started.
     """
-    for _ in range(200):
-        port = random.randrange(10_000, 32_000)
+    for port in _PORTS:
         with contextlib.ExitStack() as taken, contextlib.suppress(OSError):
             for address in addresses:
                 taken.enter_context(socket.socket()).bind((address, port))
             return port
     raise AssertionError("no port is free on all of " + ", ".join(addresses))
+
+
+def _share_of_ports() -> list[int]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    ports = list(range(10_000 + int(worker[2:]) % _SHARES, 32_000, _SHARES))
+    random.shuffle(ports)
+    return ports
+
+
+_SHARES = 8
+_PORTS = iter(_share_of_ports())
