@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -16,11 +15,12 @@ from shared.admin.census import Census, take_census
 from shared.admin.command import DONE, NOTHING_MATCHED, SOME_FAILED, Office, PrefixGroup
 from shared.admin.entries import QUEUED, WAITING, QueueEntry
 from shared.admin.output import age, echo_json, echo_table, octets, when
+from shared.admin.queue_check import check
 from shared.admin.selection import QueueId, Selection, changing, selecting
+from shared.admin.spool import spool_of
 from shared.admin.story import Step, tell
 from shared.mail.reply import printable
 from shared.routing.lane import Lane
-from shared.spool.spool import Spool
 
 #  More than this many at once are not touched without asking.
 ASK_ABOVE = 10
@@ -39,9 +39,7 @@ def queue(ctx: click.Context) -> None:
         ctx.invoke(list_queue)
 
 
-def spool_of(office: Office) -> Spool:
-    #  The node's name as the daemons of this host have it, so that each knows the other's locks.
-    return Spool(office.config.spool, socket.gethostname())
+queue.add_command(check)
 
 
 @queue.command("list")

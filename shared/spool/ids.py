@@ -19,6 +19,8 @@ _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _LOOK_ALIKE = str.maketrans("OIL", "011")
 _CAPACITY = 32**8
+#  Of the file of the counter.
+_LENGTH = 21
 #  2026-01-01T00:00:00Z. A millisecond a number since then: nobody takes in more than a thousand messages a second for
 #  years on end, so a lost counter that starts from the clock is ahead of every id ever given out.
 _EPOCH = 1767225600
@@ -50,7 +52,10 @@ class QueueIds:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             stored = os.pread(descriptor, 64, 0)
-            start = max(_parse_counter(stored), int((self._clock() - _EPOCH) * 1000), 0)
+            start = max(_parse_counter(stored), number_of_moment(self._clock()))
+            if len(stored) > _LENGTH:
+                #  Damaged: what stands behind our digits would make them none for the next who reads them.
+                os.ftruncate(descriptor, _LENGTH)
             #  Of fixed length, so that it is written over in one piece.
             os.pwrite(descriptor, b"%020d\n" % (start + self._block), 0)
             os.fsync(descriptor)
@@ -63,7 +68,33 @@ class QueueIds:
 
 def _parse_counter(stored: bytes) -> int:
     text = stored.strip()
-    return int(text) if text.isdigit() else 0
+    number = int(text) if text.isdigit() else 0
+    return number if number < _CAPACITY else 0
+
+
+def read_counter(path: str) -> int | None:
+    """The number in the file of the counter; None when it holds none that can be. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return _parse_counter(os.pread(descriptor, 64, 0)) or None
+    finally:
+        os.close(descriptor)
+
+
+def number_of_moment(at: float) -> int:
+    """The least number that is given out at `at`, Unix time."""
+    return max(int((at - _EPOCH) * 1000), 0)
+
+
+def number_of(id: str) -> int:
+    """The number behind a queue id, -1 for what is none."""
+    digits = id.replace("-", "")
+    if len(digits) != 8 or any(digit not in _DIGITS for digit in digits):
+        return -1
+    number = 0
+    for digit in digits:
+        number = number * 32 + _DIGITS.index(digit)
+    return number
 
 
 def render_id(number: int) -> str:

@@ -88,7 +88,7 @@ class Trail:
     def append(self, records: Sequence[TrailRecord], durable: bool) -> None:
         """Write `records` behind the others; with `durable` they survive a power cut when this returns."""
         known = self.records
-        lines = b"".join([_render(record) for record in records])
+        lines = render_trail(records)
         is_first = not self.exists
         descriptor = os.open(self.path, _APPEND, 0o600)
         try:
@@ -149,6 +149,11 @@ def _line_end(descriptor: int) -> bytes:
     """What has to be written before a new line, so that it does not become part of a torn one."""
     size = os.fstat(descriptor).st_size
     return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+
+
+def render_trail(records: Sequence[TrailRecord]) -> bytes:
+    """What a trail of these lines holds."""
+    return b"".join([_render(record) for record in records])
 
 
 def _render(record: TrailRecord) -> bytes:

@@ -1,0 +1,1 @@
+"""Looking through a spool for damage, and mending it: `mercury queue check`."""
