@@ -24,6 +24,7 @@ from shared.routing.decide import decide_route
 from shared.routing.lane import Lane
 from shared.spool.lane import LaneFolder
 from shared.spool.owner import Owner
+from shared.spool.sharing import umask_for
 from shared.spool.spool import Spool
 from shared.spool.trail import Trail, TrailRecord
 
@@ -143,6 +144,7 @@ def _become_owner(root: Path) -> None:
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)
+    os.umask(umask_for(root))
 
 
 @contextmanager

@@ -275,6 +275,8 @@ def _readable(path: str) -> Config:
 
 def _become_owner(root: Path) -> bool:
     """Whether the spool is ours to write; root goes on as the account it belongs to."""
+    from shared.spool.sharing import umask_for
+
     try:
         owner = os.stat(root)
     except OSError:
@@ -282,6 +284,7 @@ def _become_owner(root: Path) -> bool:
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)
+    os.umask(umask_for(root))
     return os.access(root, os.R_OK | os.W_OK | os.X_OK, effective_ids=True) and (root / ".local" / "tmp").is_dir()
 
 

@@ -234,7 +234,7 @@ def _write(job: _Job) -> None:
         landing = file.landing
         if not file.path:
             path = f"{landing.folder}/tmp/{landing.name}"
-            file.descriptor = os.open(path, CREATE, 0o600)
+            file.descriptor = os.open(path, CREATE, 0o660)
             file.path = path
             write_pieces(file.descriptor, landing.content)
         elif file.descriptor < 0:

@@ -113,7 +113,7 @@ class Spill:
     def _open(self, heads: Sequence[tuple[str, bytes]]) -> None:
         def step() -> None:
             for path, head in heads:
-                descriptor = os.open(path, CREATE, 0o600)
+                descriptor = os.open(path, CREATE, 0o660)
                 self._files.append((path, descriptor))
                 write_pieces(descriptor, [head])
 

@@ -34,6 +34,7 @@ from shared.service.notify import ServiceManager
 from shared.service.seat import Seat
 from shared.service.status_file import StatusFile
 from shared.service.trouble import EXPECTED, StartTrouble, line_of, user_name
+from shared.spool.sharing import umask_for
 
 __all__ = ["Daemon", "StartTrouble", "inherited_sockets", "run_daemon", "run_worker"]
 
@@ -56,7 +57,7 @@ def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str]
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload asked for too early must not end us
     path = _parse_arguments(name, argv)
     config = _load_or_exit(name, path)
-    os.umask(0o077)
+    os.umask(umask_for(config.spool))
     _raise_descriptor_limit()
     manager = ServiceManager.from_environment(os.environ, os.getpid())
     lock = InstanceLock(lock_path(config.spool, name), name)
@@ -86,9 +87,9 @@ def run_worker(name: str, number: int, build: Callable[[Config, Seat], Daemon]) 
     """The whole of a worker's main()."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     seat = Seat.take(number, os.environ)
-    os.umask(0o077)
-    _raise_descriptor_limit()
     config = seat.orders.config
+    os.umask(umask_for(config.spool))
+    _raise_descriptor_limit()
     try:
         text = _open_log(name, config)
     except EXPECTED as trouble:

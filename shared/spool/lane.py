@@ -17,6 +17,7 @@ from shared.spool.claim import DAMAGE, Damaged, open_claim
 from shared.spool.claim import Claim as Claim
 from shared.spool.names import claimed_name, name_in_lane, parse_name, split_claimed
 from shared.spool.owner import Owner
+from shared.spool.sharing import replace_by_copy
 from shared.spool.spool import Spool
 from shared.spool.sweep import sweep_lane
 from shared.spool.trail import Trail
@@ -110,7 +111,7 @@ class LaneFolder:
     def postpone(self, claim: Claim, when: float) -> None:
         """Back to new/, to be tried at `when`. Raises OSError."""
         with self._settling(claim):
-            os.utime(claim.path, (when, when))
+            self._set_due(claim, when)
             os.rename(claim.path, f"{self._new}/{claim.name}")
 
     def retire(self, claim: Claim) -> None:
@@ -128,12 +129,19 @@ class LaneFolder:
         folder = str(self._spool.folder(lane))
         name = name_in_lane(claim.name, self.lane, lane)
         with self._settling(claim):
-            os.utime(claim.path, (when, when))
+            self._set_due(claim, when)
             if claim.trail.exists:
                 claim.trail.copy(f"{folder}/tmp/{name}.trail", f"{folder}/trail/{name}")
             os.rename(claim.path, f"{folder}/new/{name}")
             if claim.trail.exists:
                 claim.trail.remove()
+
+    def _set_due(self, claim: Claim, when: float) -> None:
+        try:
+            os.utime(claim.path, (when, when))
+        except PermissionError:
+            #  In a spool shared by several accounts it may be another's, and only the owner sets the time of a file.
+            replace_by_copy(claim.path, f"{self._tmp}/{claim.name}.{self._owner.id}", when)
 
     @contextmanager
     def _settling(self, claim: Claim) -> Iterator[None]:

@@ -6,6 +6,7 @@ docs/spool.md has the layout. Not here: entries (lane.py, deposit.py), owners (o
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -14,6 +15,7 @@ from pathlib import Path
 from shared.maildir.tree import CREATE, PARTS, forget_file, make_folder, make_maildir, sync_folder
 from shared.routing.lane import Lane
 from shared.spool.names import safe_node
+from shared.spool.sharing import folder_mode
 
 #  One name of an event and its fields; the daemon hands its event log in.
 Report = Callable[..., None]
@@ -57,14 +59,17 @@ class Spool:
             "cannot make its folders", "let the parent folder be writable, or make it for the account"
         ):
             make_folder(self.root)
+            mode = folder_mode(self.root)
             for folder in self._folders():
-                make_folder(folder)
+                make_folder(folder, mode)
             for lane in Lane:
-                make_maildir(self.folder(lane))
-        with self._explained("cannot set the mode of its folders to 0700", "chown it to the account the daemons use"):
+                make_maildir(self.folder(lane), mode)
+        with self._explained(
+            f"cannot set the mode of its folders to {mode:04o}", "chown it to the account the daemons use"
+        ):
             for folder in (self.root, *self._all_folders()):
-                if folder.stat().st_mode & 0o777 != 0o700:
-                    folder.chmod(0o700)
+                if stat.S_IMODE(folder.stat().st_mode) != mode:
+                    folder.chmod(mode)
         self._prove_one_file_system()
         with self._explained(
             "cannot create, sync and rename a file in it", "use a writable local file system with free space"
@@ -107,7 +112,7 @@ class Spool:
         probe, moved = f"{first}/tmp/probe.{os.getpid()}", f"{last}/tmp/probe.{os.getpid()}"
         forget_file(probe)
         try:
-            descriptor = os.open(probe, CREATE, 0o600)
+            descriptor = os.open(probe, CREATE, 0o660)
             try:
                 os.write(descriptor, b"probe\n")
                 os.fsync(descriptor)

@@ -90,7 +90,7 @@ class Trail:
         known = self.records
         lines = render_trail(records)
         is_first = not self.exists
-        descriptor = os.open(self.path, _APPEND, 0o600)
+        descriptor = os.open(self.path, _APPEND, 0o660)
         try:
             if not self._closed_line:
                 lines = _line_end(descriptor) + lines
@@ -109,7 +109,7 @@ class Trail:
         """The same trail at `path`, durable when this returns; written at `tmp` first."""
         data = self._read()
         forget_file(tmp)
-        descriptor = os.open(tmp, CREATE, 0o600)
+        descriptor = os.open(tmp, CREATE, 0o660)
         try:
             write_pieces(descriptor, [data])
             os.fsync(descriptor)

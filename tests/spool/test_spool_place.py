@@ -81,7 +81,8 @@ def test_every_step_of_a_deposit_is_tried(tmp_path: Path, call: str, number: int
 @pytest.mark.parametrize("call", ["mkdir", "chmod"])
 def test_folders_that_cannot_be_made_or_closed(tmp_path: Path, call: str) -> None:
     spool = Spool(tmp_path / "spool", "hq")
-    (tmp_path / "spool").mkdir(0o755)
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool").chmod(0o755)
     with spied(1, failing(errno.EACCES), (call,)):
         assert "Permission denied" in refusal(spool)
 
