@@ -3,7 +3,6 @@ properties that are checked with fixed seeds and never judged by the clock."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -12,9 +11,6 @@ from hypothesis import HealthCheck, settings
 #  A busy machine is no fault of the code: the first example of a fresh checkout alone takes seconds there.
 settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
-
-#  As the daemons have it: what the spool makes is for its account alone.
-os.umask(0o077)
 
 HERE = str(Path(__file__).resolve().parent)
 if HERE not in sys.path:

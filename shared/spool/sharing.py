@@ -1,8 +1,8 @@
 """One spool for one account, or for several of one group: what is different when it is shared.
 
-A spool is shared when its folder says so: mode 2770, as the tmpfiles of the units make it. Folders below then have the
-same mode, files are readable and writable by the group, and the mode of a spool that is not shared is 0700. Files are
-made with mode 0660, and what of that remains is the matter of the umask. Not here: who the accounts are.
+A spool is shared when its folder says so: mode 2770, as the tmpfiles of the units make it. Folders below then have
+the same mode, and their files can be read and written by the group. The mode of a spool that is not shared is 0700.
+Files are made with mode 0660; what of that remains is the matter of the umask. Not here: who the accounts are.
 """
 
 from __future__ import annotations
