@@ -206,9 +206,11 @@ class ReceivingDaemon:
     async def _open_listeners(self) -> None:
         inherited = inherited_sockets()
         opened = [
-            (index, listening_sockets(listener.address, listener.port, f"mercury-s-{listener.port}", inherited))
+            (index, listening_sockets(listener.address, listener.port, inherited))
             for index, listener in enumerate(self._config.receive.listeners)
         ]
+        for name in inherited.close_left():
+            log.event(events.SOCKET_UNUSED, name=name)
         if self._tally is None:
             for index, sockets in opened:
                 self._listen(self._config.receive.listeners[index], sockets)

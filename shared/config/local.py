@@ -18,6 +18,7 @@ from shared.config.scalars import (
     File,
     Flag,
     Name,
+    SecretFile,
     Several,
     empty_is_default,
     parse_host,
@@ -102,14 +103,14 @@ class Local(Setting):
 
 class CertificatePair(Setting):
     certificate: File
-    key: File
+    key: SecretFile
 
 
 class Certificates(Setting):
     """`certificate` and `key` for one name or many, `certificates` for more of them; none: TLS is not offered."""
 
     certificate: File | None = None
-    key: File | None = None
+    key: SecretFile | None = None
     certificates: Several[CertificatePair] = ()
 
     @property

@@ -17,6 +17,7 @@ from shared.config.scalars import (
     Duration,
     File,
     Flag,
+    SecretFile,
     Text,
     is_ip,
     not_empty,
@@ -154,7 +155,7 @@ class Ldap(Setting):
     base: Text = ""
     filter: Annotated[str, BeforeValidator(parse_filter_template)] = "(mail={login})"
     bind_dn: Text = ""
-    password_file: File | None = None
+    password_file: SecretFile | None = None
     address: Text = "mail"
     timeout: Duration = 10.0
 
@@ -164,7 +165,7 @@ class Introspection(Setting):
 
     url: Annotated[str, BeforeValidator(parse_web_url)]
     client_id: Text = ""
-    secret_file: File | None = None
+    secret_file: SecretFile | None = None
     ca: File | None = None
     account: Text = "username"
     scope: Text = ""

@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from shared.config.problem import shown
+from shared.config.secret import credential_for
 from shared.mail.address import AddressError, parse_domain, to_ascii
 from shared.routing.table import parse_pattern
 
@@ -147,6 +148,11 @@ def parse_path(value: object, info: ValidationInfo) -> Path:
     return Path(os.path.normpath(os.path.join(folder, text)))
 
 
+def parse_secret(value: object, info: ValidationInfo) -> Path:
+    """As parse_path; for a file that holds a secret, which may have come to this process another way."""
+    return credential_for(parse_path(value, info))
+
+
 def is_ip(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
@@ -230,6 +236,7 @@ IpAddress = Annotated[str, BeforeValidator(parse_ip)]
 Server = Annotated[str, BeforeValidator(parse_server)]
 Pattern = Annotated[str, BeforeValidator(parse_route_pattern)]
 File = Annotated[Path, BeforeValidator(parse_path)]
+SecretFile = Annotated[Path, BeforeValidator(parse_secret)]
 Pin = Annotated[str, BeforeValidator(parse_pin)]
 Port = Annotated[int, BeforeValidator(parse_port)]
 Count = Annotated[int, BeforeValidator(parse_count)]

@@ -20,6 +20,7 @@ from shared.config.scalars import (
     Pattern,
     Pin,
     Port,
+    SecretFile,
     Several,
     Text,
     parse_word,
@@ -69,9 +70,9 @@ class Hop(Setting):
     pins: tuple[Pin, ...] = ()
     authorities: File | None = None
     certificate: File | None = None
-    key: File | None = None
+    key: SecretFile | None = None
     login: Text = ""
-    password_file: File | None = None
+    password_file: SecretFile | None = None
     source_address: Several[IpAddress] | None = None
     helo: Hostname | None = None
 

@@ -61,6 +61,7 @@ STATUS_UNWRITTEN = Event("status-unwritten", "the file for `mercury status` cann
 NO_PROGRESS = Event("no-progress", "the daemon runs but gets nothing done; the watchdog is not fed", Priority.ERROR)
 WORKER_STARTED = Event("worker-started", "a worker process is ready", Priority.NOTICE)
 WORKER_ENDED = Event("worker-ended", "a worker process ended", Priority.WARNING)
+SOCKET_UNUSED = Event("socket-unused", "systemd listens where no listener is: stop that unit", Priority.WARNING)
 LISTENING = Event("listening", "a listener is open", Priority.NOTICE)
 
 # Faults of ours, and what libraries complain about.

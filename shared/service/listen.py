@@ -39,15 +39,28 @@ class InheritedSockets:
         all_names = (names.split(":") + [""] * number)[:number]
         return cls([(name, _take(FIRST_DESCRIPTOR + index)) for index, name in enumerate(all_names)])
 
-    def take(self, name: str, port: int) -> list[socket.socket]:
-        """Those of this name, and those bound to `port`; each is given out once."""
-        mine = [(known, sock) for known, sock in self._named if known == name or _port_of(sock) == port]
+    def take(self, name: str, port: int, address: str = "") -> list[socket.socket]:
+        """Those of this name, and those bound to `port` (at `address`, if one is given); each is given out once."""
+        mine = [
+            (known, sock)
+            for known, sock in self._named
+            if known == name or (_port_of(sock) == port and address in ("", sock.getsockname()[0]))
+        ]
         self._named = [pair for pair in self._named if pair not in mine]
         return [sock for _, sock in mine]
 
-    def left(self) -> list[str]:
-        """The names of those that nobody took: a socket unit without a listener in the configuration."""
-        return [name or str(_port_of(sock)) for name, sock in self._named]
+    def close_left(self) -> list[str]:
+        """Close those that nobody took, of a socket unit without a listener in the configuration; their names."""
+        left, self._named = self._named, []
+        for _, sock in left:
+            sock.close()
+        return [name for name, _ in left]
+
+
+def socket_name(address: str, port: int) -> str:
+    """What the socket unit of a listener is called, and its descriptors."""
+    #  FileDescriptorName= may not hold a colon.
+    return f"mercury-s-{address.replace(':', '.')}-{port}" if address else f"mercury-s-{port}"
 
 
 def _take(descriptor: int) -> socket.socket:
@@ -63,15 +76,13 @@ def _port_of(sock: socket.socket) -> int:
     return name[1] if isinstance(name, tuple) else -1
 
 
-def listening_sockets(
-    address: str, port: int, name: str = "", inherited: InheritedSockets | None = None
-) -> list[socket.socket]:
+def listening_sockets(address: str, port: int, inherited: InheritedSockets | None = None) -> list[socket.socket]:
     """The sockets of one listener: inherited ones if there are any, else newly bound. `address` empty means all.
 
     All is two sockets, IPv4 and IPv6, so that a client's address never looks like ::ffff:192.0.2.1. Port 0 picks a
     free one. Raises StartTrouble.
     """
-    taken = inherited.take(name, port) if inherited and (name or port) else []
+    taken = inherited.take(socket_name(address, port), port, address) if inherited and port else []
     if taken:
         return taken
     if address:
@@ -117,7 +128,7 @@ def _trouble(address: str, port: int, error: OSError) -> StartTrouble:
     if error.errno in (errno.EACCES, errno.EPERM):
         return StartTrouble(
             f"listen on {where}: permission denied",
-            "start it by systemd, give it CAP_NET_BIND_SERVICE, or choose a port above 1023",
+            "run `mercury setup`, which makes its socket unit, or choose a port above 1023",
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return StartTrouble(

@@ -59,11 +59,12 @@ class Spool:
             "cannot make its folders", "let the parent folder be writable, or make it for the account"
         ):
             make_folder(self.root)
+            #  The bit of the group is inherited; a sandbox forbids to set it.
             mode = folder_mode(self.root)
             for folder in self._folders():
-                make_folder(folder, mode)
+                make_folder(folder, mode & 0o777)
             for lane in Lane:
-                make_maildir(self.folder(lane), mode)
+                make_maildir(self.folder(lane), mode & 0o777)
         with self._explained(
             f"cannot set the mode of its folders to {mode:04o}", "chown it to the account the daemons use"
         ):

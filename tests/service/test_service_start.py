@@ -37,7 +37,7 @@ def test_an_error_of_the_system_names_its_file() -> None:
     ("code", "part"),
     [
         (errno.EADDRINUSE, "the port is in use; see who has it with `ss -ltnp 'sport = :25'`"),
-        (errno.EACCES, "permission denied; start it by systemd"),
+        (errno.EACCES, "permission denied; run `mercury setup`, which makes its socket unit"),
         (errno.EADDRNOTAVAIL, "this host has no such address"),
         (errno.ENOBUFS, "correct the listener"),
     ],
@@ -55,12 +55,19 @@ def test_descriptors_are_taken_by_name_or_port(monkeypatch: pytest.MonkeyPatch) 
         def getsockname(self) -> tuple[str, int]:
             return "0.0.0.0", self._port
 
+        def close(self) -> None:
+            closed.append(self._port)
+
+    closed: list[int] = []
+
     one, two, three = FakeSocket(25), FakeSocket(587), FakeSocket(465)
     sockets = InheritedSockets([("mx", one), ("x.socket", two), ("y", three)])  # type: ignore[list-item]
     assert sockets.take("mx", 9999) == [one]
     assert sockets.take("mx", 9999) == []
     assert sockets.take("submission", 587) == [two]
-    assert sockets.left() == ["y"]
+    assert sockets.take("mercury-s-127.0.0.1-465", 465, "127.0.0.1") == []
+    assert sockets.close_left() == ["y"] and closed == [465]
+    assert sockets.take("z", 465) == sockets.close_left() == []
 
 
 @pytest.mark.parametrize(

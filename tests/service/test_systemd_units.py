@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from shared.service.listen import socket_name
+
 FOLDER = Path(__file__).resolve().parents[2] / "etc" / "systemd"
 SERVICES = sorted(FOLDER.glob("*.service"))
-HIGHEST_EXPOSURE = 2.0
+SOCKETS = sorted(FOLDER.glob("*.socket"))
+HIGHEST_EXPOSURE = 1.3
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
 
@@ -30,10 +33,11 @@ def test_systemd_understands_every_line(path: Path, tmp_path: Path) -> None:
     """An unknown key is only a warning with exit code 0, so any output is a failure. The program is not installed here."""
     text, count = re.subn(r"^ExecStart=.*$", "ExecStart=/bin/true", path.read_text(), flags=re.MULTILINE)
     assert count == 1
-    shutil.copy(FOLDER / "mercury.target", tmp_path)
+    for other in [FOLDER / "mercury.target", *SOCKETS]:
+        shutil.copy(other, tmp_path)
     unit = tmp_path / path.name
     unit.write_text(text)
-    done = run("systemd-analyze", "--man=no", "verify", unit)
+    done = run("systemd-analyze", "--man=no", "verify", unit, *(SOCKETS if path.stem == "mercury-s" else []))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -62,3 +66,29 @@ def test_what_the_daemons_rely_on(path: Path) -> None:
     assert int(settings["WatchdogSec"]) > 0
     # TLS callbacks are made at run time; with this on, the first handshake kills the daemon.
     assert "MemoryDenyWriteExecute" not in settings
+    # An account of its own, which is given its secrets, and no others.
+    assert settings["User"] == settings["Group"] == path.stem
+    assert settings["LoadCredential"] == f"{path.stem}:/etc/mercury/secrets/{path.stem}"
+    # systemd gives these folders to whoever starts last, and three share them.
+    assert not {"StateDirectory", "RuntimeDirectory", "DynamicUser"} & set(settings)
+    # The kernel does not let go of a capability that is nowhere named.
+    assert settings["CapabilityBoundingSet"] == settings["AmbientCapabilities"] == ""
+
+
+@pytest.mark.parametrize("path", SOCKETS, ids=lambda path: path.stem)
+def test_a_socket_is_found_by_the_listener_of_its_port(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    port = int(path.stem.rpartition("-")[2])
+    assert [line for line in lines if line.startswith("ListenStream=")] == [
+        f"ListenStream=0.0.0.0:{port}",
+        f"ListenStream=[::]:{port}",
+    ]
+    assert f"FileDescriptorName={socket_name('', port)}" in lines and path.stem == socket_name("", port)
+    assert "Service=mercury-s.service" in lines
+
+
+@pytest.mark.parametrize(
+    ("address", "name"), [("127.0.0.1", "mercury-s-127.0.0.1-25"), ("::1", "mercury-s-..1-25"), ("", "mercury-s-25")]
+)
+def test_no_colon_in_the_name_of_a_descriptor(address: str, name: str) -> None:
+    assert socket_name(address, 25) == name
