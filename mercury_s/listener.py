@@ -1,7 +1,7 @@
 """Listeners and their connections: sockets, time-outs, TLS. A thin pump between Twisted and a Session.
 
-Who may connect is admission.py, how long it may take policy/patience.py, what is said session.py. TCP_NODELAY is
-always set: a reply must never wait for the acknowledgement of the one before it.
+Who may connect is admission.py, how long it may take policy/patience.py, what is said session.py. The sockets come
+from shared/transport/prompt.py, with TCP_NODELAY set.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mercury_s.admission import admit
+from mercury_s.alarms import Alarms
 from mercury_s.auth.client_certificate import ClientCertificate, describe
 from mercury_s.door import Door, ListenerTerms, Visitors
 from mercury_s.policy.client import Welcome
@@ -53,6 +54,7 @@ class SmtpListener(Factory):
         self.visitors = visitors
         self.tls_context = tls_context
         self.clock = clock
+        self.alarms = Alarms(clock)
         self.sessions: set[SmtpConnection] = set()
         self.is_crowded = False
         self.most_descriptors = descriptors_for_sessions(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -93,7 +95,7 @@ class SmtpConnection(Protocol):
         self._listener = listener
         self._address = address
         self._session: Session | None = None
-        self._timer: Any = None
+        self._alarm: int | None = None
         self._patience: Patience | None = None
         self._since = self._heard = 0.0
         self._octets = 0
@@ -106,7 +108,6 @@ class SmtpConnection(Protocol):
     # ---- from Twisted ---------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        self.transport.setTcpNoDelay(True)
         terms = self._listener.terms()
         self._may_introduce = is_in(self._address, terms.xclient)
         self._admit(terms, is_encrypted=False)
@@ -135,8 +136,8 @@ class SmtpConnection(Protocol):
         session.receive(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        if self._alarm is not None:
+            self._listener.alarms.cancel(self, self._alarm)
         self._depart()
 
     def _depart(self) -> None:
@@ -157,7 +158,6 @@ class SmtpConnection(Protocol):
     def start_tls(self) -> None:
         assert self._listener.tls_context is not None
         self.transport.startTLS(self._listener.tls_context())
-        self.transport.setTcpNoDelay(True)
         self._is_shaking = True
         self._arm(self._left(self._listener.clock.seconds()))
 
@@ -234,12 +234,14 @@ class SmtpConnection(Protocol):
         self.close()
 
     def _arm(self, seconds: float) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = self._listener.clock.callLater(seconds, self._look_at_clock)
+        alarms = self._listener.alarms
+        if self._alarm is not None:
+            alarms.cancel(self, self._alarm)
+        self._alarm = alarms.set(self, seconds)
 
-    def _look_at_clock(self) -> None:
-        """One timer a connection, moved only when it rings: a busy session costs it nothing."""
+    def wake(self) -> None:
+        """One alarm a connection, moved only when it rings: a busy session costs it nothing."""
+        self._alarm = None
         if self._is_closing:
             self.transport.abortConnection()
         elif self._session is not None:
@@ -271,9 +273,9 @@ class SmtpConnection(Protocol):
         assert patience is not None
         longest = min(patience.command, patience.content)
         if self._is_shaking:
-            return max(min(longest, self._since + patience.handshake - now), 0.01)
+            return max(min(longest, self._since + patience.handshake - now), 0.0)
         if session is None or self._is_paused:
             return longest
         moment = Moment(self._since, self._heard, self._octets)
         left = deadline(patience, session.phase, moment, self._is_hurried(session)) - now
-        return max(min(longest, left), 0.01)
+        return max(min(longest, left), 0.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from mercury_s.policy.verdict import Refuse
@@ -81,6 +82,7 @@ def decide_client(facts: ClientFacts, rules: Sequence[Rule]) -> Welcome | Refuse
     return Welcome(False, exempt, "", "the client is in no site's network")
 
 
+@lru_cache(maxsize=1024)
 def parse_client(address: str) -> IpAddress:
     """The client's address as networks hold it: without its zone, and IPv4 even where the socket is an IPv6 one."""
     parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -189,12 +189,9 @@ def _run(name: str, life: Life, build: Callable[[Config], Daemon], config: Confi
 def _install_reactor(loop: asyncio.AbstractEventLoop) -> Any:
     if "twisted.internet.reactor" in sys.modules:
         raise RuntimeError("a reactor was installed before run_daemon; some module imports it at its top")
-    from twisted.internet import asyncioreactor
+    from shared.service.reactor import install
 
-    asyncioreactor.install(loop)  # type: ignore[no-untyped-call]
-    from twisted.internet import reactor
-
-    return reactor
+    return install(loop)
 
 
 def _complain(line: str) -> None:
