@@ -1,19 +1,114 @@
-"""MercuryE as a daemon: drains the direct lane to the destinations' own servers."""
+"""MercuryE as a daemon: drains the direct lane to the destinations' own servers, and watches port 25 for all."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+
+from mercury_e.breaker import Knock, Rules
 from mercury_e.interfaces import own_addresses
+from mercury_e.lookout import Lookout, Terms
+from mercury_e.probe import Probe
 from mercury_e.route import EndToEndPlanner
 from shared.config.model import Config
 from shared.dns.resolver import Resolver
+from shared.observe.log import log
 from shared.routing.lane import Lane
+from shared.routing.next_hop import NextHop
+from shared.routing.site import SiteWord
 from shared.routing.table import RoutingTable
+from shared.service.notice import post_notice
 from shared.service.sending import SendingDaemon
 
 
-def direct_daemon(config: Config) -> SendingDaemon:
+def direct_daemon(config: Config) -> DirectDaemon:
     """Call with the reactor installed and the loop running. Raises StartTrouble."""
-    return SendingDaemon(config, "e", Lane.DIRECT, _planner, _no_secret)
+    return DirectDaemon(config)
+
+
+class DirectDaemon(SendingDaemon):
+    """Beside its lane it has the lookout for sites on `auto` (lookout.py)."""
+
+    def __init__(self, config: Config) -> None:
+        self._lookout: Lookout | None = None
+        super().__init__(config, "e", Lane.DIRECT, _planner, _no_secret)
+        office = self._office
+        self._lookout = Lookout(
+            office.spool.root,
+            office.spool.node,
+            _terms(config),
+            self._probe(),
+            self._on_auto,
+            self._notify,
+            time.time,
+            log.event,
+        )
+
+    async def start(self) -> None:
+        await super().start()
+        if self._lookout is not None:
+            self._lookout.begin()
+
+    async def reload(self, config: Config) -> None:
+        await super().reload(config)
+        if self._lookout is not None:
+            self._lookout.terms, self._lookout.prober = _terms(config), self._probe()
+            self._lookout.suspect()
+
+    async def stop(self, grace: float) -> None:
+        if self._lookout is not None:
+            await self._lookout.stop()
+        await super().stop(grace)
+
+    def _follow(self) -> None:
+        super()._follow()
+        self._say_unreached()
+
+    def _say_unreached(self) -> None:
+        if self._lookout is not None:
+            self._lookout.suspect()
+
+    def _probe(self) -> Probe:
+        return Probe(self._resolver, self._config.direct.port, self._config.auto.timeout)
+
+    def _on_auto(self) -> dict[str, Sequence[NextHop]]:
+        """The sites on auto, by hand or by configuration, with those who would relay for them."""
+        table = self._office.judge.table
+        here = table.sites.get(table.here)
+        substitutes = here.smarthosts if here else ()
+        spoken = self._office.spoken_words()
+        return {
+            name: site.smarthosts or substitutes
+            for name, site in table.sites.items()
+            if spoken.get(name) is SiteWord.AUTO
+        }
+
+    async def _notify(self, site: str, knocks: tuple[Knock, ...]) -> None:
+        hostname = self._config.hostname
+        subject = f"Port 25 is blocked: site {site} relays"
+        await post_notice(self._office, hostname, subject, blocked_notice(site, hostname, knocks), time.time())
+
+
+def blocked_notice(site: str, hostname: str, knocks: Sequence[Knock]) -> list[str]:
+    """What the postmaster reads."""
+    return [
+        f"No mail host can be reached on port 25 from {hostname} any more, but the",
+        f"smarthost of site {site} can. Its mail now goes by the smarthost, also what was",
+        "queued. Nothing is lost, and there is nothing you must do: when port 25 has been",
+        "open for a while, mail is delivered directly again.",
+        "",
+        "What was tried:",
+        *(f"  {knock.host}: {knock.finding}" + (f" ({knock.detail})" if knock.detail else "") for knock in knocks),
+        "",
+        "Most often the Internet provider blocks the port; ask there.",
+        f"How it stands:          mercury site show {site}",
+        f"To stay on the relay:   mercury site set {site} relay",
+    ]
+
+
+def _terms(config: Config) -> Terms:
+    auto = config.auto
+    return Terms(auto.hosts, auto.every, auto.again, Rules(auto.bad_rounds, auto.good_rounds, auto.stay))
 
 
 def _planner(config: Config, table: RoutingTable, resolver: Resolver) -> EndToEndPlanner:

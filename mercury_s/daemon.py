@@ -98,6 +98,7 @@ class ReceivingDaemon:
             if self._pickup is not None:
                 await self._pickup.start()
             await self._open_listeners()
+        self._office.follow_words(self._follow)
         if self._crew is None:
             self._renewals = asyncio.ensure_future(keep_renewed(lambda: self._certificates))
 
@@ -129,6 +130,16 @@ class ReceivingDaemon:
         self._held.look()
         if self._crew is not None:
             await self._crew.reload()
+
+    def _follow(self) -> None:
+        """The word of a site is another."""
+        self._door = self._make_door()
+        if self._seat is not None:
+            return
+        if self._pickup is not None:
+            self._pickup.use(self._config)
+        self._runner.reload(rejudge=self._office.judge.rejudge)
+        self._held.look()
 
     async def stop(self, grace: float) -> None:
         """No new clients; sessions end, at the latest after the 250 they are waiting for."""

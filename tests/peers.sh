@@ -2,7 +2,7 @@
 # tests/peers.sh [PROGRAM]...: the programs of others that the end-to-end tests speak with, and those named (they have
 # to be packages of the same name). Quiet when all are there.
 #
-# curl, swaks, msmtp, nsd, haproxy, dovecot, slapd and strace come as Debian packages. Postfix gives only smtp-source
+# curl, swaks, msmtp, nsd, haproxy, dovecot, slapd, strace, nftables and iproute2 come as Debian packages. Postfix gives only smtp-source
 # and smtp-sink: its package is unpacked into .peers/postfix and never installed, as a second mail server on the machine
 # is no one's wish.
 set -eu
@@ -20,6 +20,9 @@ for program in curl swaks nsd strace haproxy slapd msmtp "$@"; do
     missing="$missing $program"
     [ "$program" != gcc ] || missing="$missing libc6-dev"
 done
+# The packet filter that blocks port 25 in a network of the test's own; for root only, as is that test.
+has nft || missing="$missing nftables"
+has ip || missing="$missing iproute2"
 # Dovecot is three packages: its programs are found where it keeps them.
 has dovecot || missing="$missing dovecot-core"
 [ -x /usr/lib/dovecot/imap ] || missing="$missing dovecot-imapd"

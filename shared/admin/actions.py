@@ -15,13 +15,13 @@ from pathlib import Path
 
 from shared.admin.entries import ACTIVE, DAMAGED, QueueEntry
 from shared.config.model import Config
-from shared.config.routing import routing_table
 from shared.maildir.tree import sync_folder
 from shared.observe import events
 from shared.observe.log import EventLog
 from shared.observe.sinks import RecordFile
 from shared.routing.decide import decide_route
 from shared.routing.lane import Lane
+from shared.service.site_words import table_in_force
 from shared.spool.lane import LaneFolder
 from shared.spool.owner import Owner
 from shared.spool.sharing import umask_for
@@ -84,7 +84,7 @@ class Operator:
         """That of the first recipient who does not have to wait. The daemon that claims it judges all again."""
         if entry.envelope is None:
             return None
-        table = routing_table(self._config)
+        table = table_in_force(self._config)
         settled = set(entry.settled)
         recipients = [one.address for one in entry.envelope.recipients if str(one.address) not in settled]
         lanes = [decide_route(table, address, entry.envelope.site).lane for address in recipients]

@@ -28,6 +28,7 @@ NOUNS = {
     "queue": "shared.admin.queue:queue",
     "route": "shared.admin.route:route",
     "sendmail": "shared.admin.sendmail_command:sendmail",
+    "site": "shared.admin.site:site",
     "status": "shared.admin.status:status",
     "user": "shared.admin.users:user",
 }

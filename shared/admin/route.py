@@ -8,10 +8,10 @@ import click
 
 from shared.admin.command import USAGE, Office
 from shared.admin.output import echo_json
-from shared.config.routing import routing_table
 from shared.mail.address import Address, AddressError, parse_address
 from shared.mail.reply import printable
 from shared.routing.decide import Route, decide_route, site_of_client
+from shared.service.site_words import table_in_force
 
 DRAINED_BY = {
     "local": "MercuryS puts it into a mailbox",
@@ -29,7 +29,7 @@ DRAINED_BY = {
 @click.pass_obj
 def route(office: Office, addresses: tuple[str, ...], site: str, client: str, as_json: bool) -> None:
     """Where would mail for ADDR go, and why."""
-    table = routing_table(office.config)
+    table = table_in_force(office.config)
     if site and site not in table.sites:
         raise click.UsageError(f"there is no site {site!r}; there is {', '.join(table.sites) or 'none'}")
     if client:

@@ -23,7 +23,7 @@ from shared.config.sending import Retry
 from shared.config.sites import Hop, RouteSettings, SiteRetry
 from shared.config.yaml import Settings
 from shared.routing.next_hop import Tls
-from shared.routing.site import Delivery
+from shared.routing.site import Delivery, SiteWord
 
 SITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
@@ -33,6 +33,7 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
     yield from _check_site(config, given)
     yield from _check_sites(config, given)
     yield from _check_networks(config)
+    yield from _check_auto(config)
     yield from _check_listeners(config, given)
     yield from _check_certificates(config)
     yield from check_local(config)
@@ -64,14 +65,23 @@ def _check_sites(config: Config, given: Settings) -> Iterator[Problem]:
             sites: Settings = given["sites"]
             text = f"{shown(name)} is no name for a site: use letters, digits, '.', '_' and '-'"
             yield sites.origin.problem_with_name(text, name)
-        if site.delivery is Delivery.RELAY and not site.smarthosts:
+        if site.delivery is SiteWord.RELAY and not site.smarthosts:
             yield site.origin.problem(f"site {shown(name)} relays, but names no 'smarthosts'", "delivery")
+        if site.delivery is SiteWord.AUTO and not site.smarthosts:
+            text = f"site {shown(name)} relays while port 25 is blocked, but names no 'smarthosts'"
+            yield site.origin.problem(text, "delivery")
     here = config.sites.get(config.site)
     for route in config.routes:
         if route.deliver is Delivery.RELAY and here is not None and not here.smarthosts:
             yield route.origin.problem(
                 f"the route relays, but site {shown(config.site)} names no 'smarthosts'", "deliver"
             )
+
+
+def _check_auto(config: Config) -> Iterator[Problem]:
+    if len(set(config.auto.hosts)) < 2:
+        text = "one host that does not answer says nothing about this place: name two or more"
+        yield config.auto.origin.problem(text, "hosts")
 
 
 def _check_networks(config: Config) -> Iterator[Problem]:

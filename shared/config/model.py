@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 from shared.config.listeners import Receive
 from shared.config.local import Certificates, Local
 from shared.config.scalars import File, Hostname, Text, empty_is_default
-from shared.config.sending import Direct, Dns, Reports, Retry
+from shared.config.sending import Auto, Direct, Dns, Reports, Retry
 from shared.config.setting import Setting, section
 from shared.config.sites import RouteSettings, SiteSettings
 
@@ -38,6 +38,7 @@ class Config(Setting):
     reports: Annotated[Reports, BeforeValidator(empty_is_default)] = section()
     dns: Annotated[Dns, BeforeValidator(empty_is_default)] = section()
     direct: Annotated[Direct, BeforeValidator(empty_is_default)] = section()
+    auto: Annotated[Auto, BeforeValidator(empty_is_default)] = section()
 
     @property
     def pickup_folder(self) -> Path:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from shared.config.model import Config
 from shared.config.scalars import is_ip
 from shared.config.sites import IMPLICIT_TLS_PORT, SUBMISSION_PORT, Hop, RouteSettings, SiteSettings, Smarthost
 from shared.routing.next_hop import NO_MORE_TRUST, NextHop, Tls, Trust
 from shared.routing.site import Site
 from shared.routing.table import RouteRule, RoutingTable
+from shared.routing.word import WordInForce, word_in_force
 
 
-def routing_table(config: Config) -> RoutingTable:
+def routing_table(config: Config, words: Mapping[str, WordInForce] | None = None) -> RoutingTable:
+    """`words` are those in force for sites whose word is not simply that of the configuration."""
+    words = words or {}
     return RoutingTable(
         hostname=config.hostname,
         local_domains=frozenset(config.local.domains),
-        sites={name: _site(name, site) for name, site in config.sites.items()},
+        sites={name: _site(name, site, words.get(name)) for name, site in config.sites.items()},
         here=config.site,
         rules=tuple(_rule(route) for route in config.routes),
     )
@@ -45,13 +50,14 @@ def _trust(hop: Hop) -> Trust:
     return Trust(hop.pins, *paths) if hop.pins or any(paths) else NO_MORE_TRUST
 
 
-def _site(name: str, site: SiteSettings) -> Site:
+def _site(name: str, site: SiteSettings, word: WordInForce | None) -> Site:
     """Smarthosts without a priority have that of their place, counted from 1."""
     hops = [
         next_hop(smarthost, priority=smarthost.priority or place)
         for place, smarthost in enumerate(site.smarthosts, start=1)
     ]
-    return Site(name, site.networks, site.delivery, tuple(sorted(hops, key=lambda hop: hop.priority)))
+    word = word or word_in_force(site.delivery, None, None)
+    return Site(name, site.networks, word.delivery, tuple(sorted(hops, key=lambda hop: hop.priority)), word.why)
 
 
 def _rule(route: RouteSettings) -> RouteRule:

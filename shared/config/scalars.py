@@ -131,6 +131,19 @@ def parse_server(value: object) -> str:
     return f"[{address}]:{int(port)}" if address.version == 6 else f"{address}:{int(port)}"
 
 
+def parse_endpoint(value: object) -> str:
+    """`host` or `host:port`, `[address]:port` for IPv6; the port is only there when it was written."""
+    text = parse_text(value)
+    found = re.fullmatch(r"(\[.+\]|[^:\[\]]+):([0-9]{1,5})", text)
+    if not found:
+        host = parse_host(text)
+        return f"[{host}]" if ":" in host else host
+    host, port = parse_host(found[1]), int(found[2])
+    if not 1 <= port <= 65535:
+        raise ValueError(f"{shown(text)}: there is no port {port}")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def parse_route_pattern(value: object) -> str:
     text = parse_text(value)
     try:
@@ -234,6 +247,7 @@ Hostname = Annotated[str, BeforeValidator(parse_hostname)]
 Host = Annotated[str, BeforeValidator(parse_host)]
 IpAddress = Annotated[str, BeforeValidator(parse_ip)]
 Server = Annotated[str, BeforeValidator(parse_server)]
+Endpoint = Annotated[str, BeforeValidator(parse_endpoint)]
 Pattern = Annotated[str, BeforeValidator(parse_route_pattern)]
 File = Annotated[Path, BeforeValidator(parse_path)]
 SecretFile = Annotated[Path, BeforeValidator(parse_secret)]

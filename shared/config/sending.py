@@ -1,4 +1,5 @@
-"""How mail leaves: retries, reports, name servers, direct delivery (`retry:`, `reports:`, `dns:`, `direct:`)."""
+"""How mail leaves: retries, reports, name servers, direct delivery (`retry:`, `reports:`, `dns:`, `direct:`,
+`auto:`)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from shared.config.scalars import Duration, Factor, Network, Port, Server, parse_word
+from shared.config.scalars import Count, Duration, Endpoint, Factor, Network, Port, Server, Several, parse_word
 from shared.config.setting import Setting
 
 
@@ -51,3 +52,28 @@ class Direct(Setting):
 
     port: Port = 25
     allow_addresses: tuple[Network, ...] = ()
+
+
+#  Mail hosts of large providers, each run by somebody else: that all of them are down at once does not happen.
+WELL_KNOWN = (
+    "gmail-smtp-in.l.google.com",
+    "mx01.mail.icloud.com",
+    "mta5.am0.yahoodns.net",
+    "outlook-com.olc.protection.outlook.com",
+)
+
+
+class Auto(Setting):
+    """When a site with `delivery: auto` relays, and when it delivers directly again.
+
+    A round knocks at all `hosts`, every `every`; every `again` while there is doubt. A site relays after `bad_rounds`
+    and is direct after `good_rounds`, at least `stay` later. `timeout` is for one host.
+    """
+
+    hosts: Several[Endpoint] = WELL_KNOWN
+    every: Duration = 300.0
+    again: Duration = 20.0
+    timeout: Duration = 10.0
+    bad_rounds: Count = 3
+    good_rounds: Count = 3
+    stay: Duration = 900.0

@@ -28,7 +28,7 @@ from shared.config.scalars import (
 from shared.config.sending import Retry
 from shared.config.setting import Setting
 from shared.routing.next_hop import Tls
-from shared.routing.site import Delivery
+from shared.routing.site import Delivery, SiteWord
 
 TlsDemand = Annotated[
     Tls,
@@ -36,11 +36,10 @@ TlsDemand = Annotated[
         parse_word(Tls, {"implicit": "'implicit' is not said here: write 'implicit: true' beside 'tls: verify'"})
     ),
 ]
+SiteWordOf = Annotated[SiteWord, BeforeValidator(parse_word(SiteWord))]
 DeliveryWord = Annotated[
     Delivery,
-    BeforeValidator(
-        parse_word(Delivery, {"auto": "'auto' is not available in this version: say relay, direct or hold"})
-    ),
+    BeforeValidator(parse_word(Delivery, {"auto": "'auto' is a word for sites: say relay, direct or hold"})),
 ]
 
 
@@ -122,7 +121,7 @@ class SiteSettings(Setting):
     """`retry` left out: as everywhere. `language`: of the reports to its senders."""
 
     networks: tuple[Network, ...] = ()
-    delivery: DeliveryWord
+    delivery: SiteWordOf
     smarthosts: tuple[Smarthost, ...] = ()
     retry: SiteRetry | None = None
     language: LanguageWord = Language.ENGLISH

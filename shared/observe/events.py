@@ -59,6 +59,15 @@ CONFIG_REFUSED = Event("config-refused", "the new configuration has an error; th
 RESTART_NEEDED = Event("restart-needed", "a setting changed that only a restart puts in force", Priority.WARNING)
 STATUS_UNWRITTEN = Event("status-unwritten", "the file for `mercury status` cannot be written", Priority.WARNING)
 NO_PROGRESS = Event("no-progress", "the daemon runs but gets nothing done; the watchdog is not fed", Priority.ERROR)
+SITE_WORD_CHANGED = Event(
+    "site-word-changed", "a site relays, delivers directly or holds from here on; its mail follows", Priority.NOTICE
+)
+SITE_WORDS_TROUBLE = Event(
+    "site-words-trouble", "what is said of sites by hand or about port 25 cannot be read or kept", Priority.ERROR
+)
+PORT_25_KNOCKED = Event("port-25-knocked", "a round of knocking at well-known mail hosts; says what they said")
+PORT_25_BLOCKED = Event("port-25-blocked", "a site on auto relays, as port 25 is blocked from here", Priority.WARNING)
+PORT_25_OPEN = Event("port-25-open", "a site on auto delivers directly again", Priority.NOTICE)
 WORKER_STARTED = Event("worker-started", "a worker process is ready", Priority.NOTICE)
 WORKER_ENDED = Event("worker-ended", "a worker process ended", Priority.WARNING)
 SOCKET_UNUSED = Event("socket-unused", "systemd listens where no listener is: stop that unit", Priority.WARNING)

@@ -116,18 +116,25 @@ def _find_by_site(table: RoutingTable, name: str) -> Route:
     if site is None:
         return Route(Lane.HOLD, reason=f"{which}: held until one is configured")
     if site.delivery is Delivery.RELAY:
-        return _relay(table, name, which)
-    return Route(LANE_OF[site.delivery], (), None, f"{which}: {site.delivery}")
+        return _relay(table, name, which, site.why)
+    return Route(LANE_OF[site.delivery], (), None, f"{which}: {site.delivery}{_because(site.why)}")
 
 
-def _relay(table: RoutingTable, name: str, why: str) -> Route:
+def _relay(table: RoutingTable, name: str, why: str, cause: str = "") -> Route:
     """By the smarthosts of the site; by those of this host's site when it has none of its own."""
+    because = _because(cause)
     own, here = _site(table, name)[0], table.sites.get(table.here)
     if own is not None and own.smarthosts:
-        return Route(Lane.RELAY, own.smarthosts, None, f"{why}: relay")
+        return Route(Lane.RELAY, own.smarthosts, None, f"{why}: relay{because}")
     if here is not None and here.smarthosts:
-        return Route(Lane.RELAY, here.smarthosts, None, f"{why}: relay by the smarthosts of site {here.name}")
+        return Route(
+            Lane.RELAY, here.smarthosts, None, f"{why}: relay by the smarthosts of site {here.name}{because}"
+        )
     return Route(Lane.HOLD, reason=f"{why}: relay, but there is no smarthost: held until one is configured")
+
+
+def _because(cause: str) -> str:
+    return f" ({cause})" if cause else ""
 
 
 def _site(table: RoutingTable, name: str) -> tuple[Site | None, str]:

@@ -9,13 +9,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from shared.config.model import Config
-from shared.config.routing import routing_table
 from shared.mail.address import Address, AddressError, parse_address
 from shared.mail.envelope import Body, Envelope, Notify, Recipient, Return
 from shared.mail.handwritten import Handwritten, Wish, addresses_in, parse_handwritten, render_from
 from shared.mail.trace import render_date, safe_name
 from shared.routing.decide import split_by_lane
 from shared.routing.table import RoutingTable
+from shared.service.site_words import table_in_force
 from shared.spool.deposit import Letter
 
 #  RFC 5321 §6.3: far more than any way has; beyond it the message goes in circles.
@@ -51,7 +51,7 @@ class Counter:
         return cls(
             config.hostname,
             domains[0] if domains else config.hostname,
-            routing_table(config),
+            table_in_force(config),
             config.receive.max_message_size,
             config.receive.limits.recipients,
         )

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.config.model import Config
-from shared.config.routing import routing_table
 from shared.config.sending import DoubleBounce, Retry
 from shared.delivery.carrier import Carrier, RoutePlanner
 from shared.delivery.reports import Manners, Reports
@@ -25,12 +24,15 @@ from shared.delivery.rounds import Limits
 from shared.delivery.runner import Runner
 from shared.mail.envelope import Envelope, Recipient
 from shared.maildir.committer import Committer
+from shared.observe import events
 from shared.observe.log import log
 from shared.retry.policies import RetryPolicies
 from shared.retry.schedule import RetryPolicy
 from shared.routing.decide import decide_route, split_by_lane
 from shared.routing.lane import Lane
+from shared.routing.site import SiteWord
 from shared.routing.table import RoutingTable
+from shared.service.site_words import SiteWords
 from shared.service.trouble import StartTrouble
 from shared.spool.deposit import Depositor, Letter
 from shared.spool.ids import QueueIds
@@ -92,7 +94,9 @@ class PostOffice:
     def __init__(self, config: Config, letter: str, loop: asyncio.AbstractEventLoop, reactor: Any) -> None:
         self.daemon = f"mercury-{letter}"
         self._reactor = reactor
-        self.judge = Judge(routing_table(config))
+        self._config = config
+        self._words = SiteWords(config.spool)
+        self.judge = Judge(self._words.table(config))
         self._reports: list[Reports] = []
         self.spool = Spool(config.spool, socket.gethostname(), log.event)
         self.executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="spool")
@@ -112,17 +116,37 @@ class PostOffice:
         self.committer.start()
 
     def close(self) -> None:
+        self._words.stop()
         self.committer.stop()
         self.owner.end()
         self.executor.shutdown(wait=False, cancel_futures=True)
 
     def use(self, config: Config) -> None:
         """After a reload. Where the spool is cannot change while running."""
-        table = routing_table(config)
-        if table != self.judge.table:
-            self.judge = Judge(table)
+        self._config = config
+        self._use_words()
         for reports in self._reports:
             reports.manners = manners(config)
+
+    def follow_words(self, changed: Callable[[], object]) -> None:
+        """From here on, `changed` is called whenever another `judge` stands here because of a site's word."""
+        self._words.follow(lambda: changed() if self._use_words() else None)
+
+    def spoken_words(self) -> dict[str, SiteWord]:
+        """The word of each site as it was last said, by hand or in the configuration."""
+        return self._words.spoken(self._config)
+
+    def _use_words(self) -> bool:
+        """Whether the table has become another."""
+        table = self._words.table(self._config)
+        if table == self.judge.table:
+            return False
+        for name, site in table.sites.items():
+            before = self.judge.table.sites.get(name)
+            if before is not None and before.delivery is not site.delivery:
+                log.event(events.SITE_WORD_CHANGED, site=name, word=site.delivery.value, reason=site.why)
+        self.judge = Judge(table)
+        return True
 
     def drain(
         self,

@@ -44,6 +44,7 @@ class SendingDaemon:
 
     async def start(self) -> None:
         self._office.open()
+        self._office.follow_words(self._follow)
         await self._runner.start()
 
     async def reload(self, config: Config) -> None:
@@ -63,6 +64,10 @@ class SendingDaemon:
             rejudge=self._office.judge.rejudge,
         )
 
+    def _follow(self) -> None:
+        """The word of a site is another; what is queued goes where it belongs now."""
+        self._runner.reload(planner=self._planner(), rejudge=self._office.judge.rejudge)
+
     async def stop(self, grace: float) -> None:
         await self._runner.stop(grace)
         await self._carrier.close()
@@ -77,6 +82,9 @@ class SendingDaemon:
     def _planner(self) -> RoutePlanner:
         return self._make_planner(self._config, self._office.judge.table, self._resolver)
 
+    def _say_unreached(self) -> None:
+        """A message has just found nobody to go to. Nothing follows from that here."""
+
     def _make_carrier(self) -> SmtpCarrier:
         return SmtpCarrier(
             reactor=self._reactor,
@@ -84,6 +92,7 @@ class SendingDaemon:
             resolver=self._resolver,
             read_secret=self._read_secret,
             are_smarthosts=self._lane is Lane.RELAY,
+            unreached=self._say_unreached,
         )
 
     def _retire(self, carrier: SmtpCarrier, resolver: Resolver) -> None:

@@ -39,7 +39,7 @@ class SmtpCarrier:
     """Satisfies shared.delivery.carrier.Carrier. `helo` is our own host name. See Dialer for the other arguments.
 
     `are_smarthosts`: a hop that fails where there are others is passed over until a probe has found it well, and a
-    refusal to relay is not the recipient's fault.
+    refusal to relay is not the recipient's fault. `unreached` is called when a message found no hop at all.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class SmtpCarrier:
         connect_timeout: float = 30.0,
         source_addresses: tuple[str, ...] = (),
         are_smarthosts: bool = False,
+        unreached: Callable[[], object] | None = None,
         make_nonce: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         self._dialer = Dialer(
@@ -67,6 +68,7 @@ class SmtpCarrier:
             source_addresses=source_addresses,
         )
         self._limits = limits
+        self._unreached = unreached
         self._back_off: BackOff[NextHop, Unreached] = BackOff(reactor.seconds)
         self._infirmary = (
             Infirmary(reactor, self._dialer.dial, self._back_off.note_success) if are_smarthosts else None
@@ -91,6 +93,8 @@ class SmtpCarrier:
             self._note_health(hop, trouble, len(leg.hops) > 1)
             if not remaining or self._is_closing:
                 break
+        if remaining and self._unreached is not None:
+            self._unreached()
         for recipient in remaining:
             #  A word that came from a server before it was lost says more than that another could not be reached.
             if recipient not in outcomes:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from shared.config.load import ConfigErrors, hostname_of_this_host, load, parse
 from shared.config.model import Config
 from shared.routing.next_hop import Tls
-from shared.routing.site import Delivery
+from shared.routing.site import SiteWord
 
 HQ = """\
 hostname: mail.hq.example
@@ -101,7 +101,7 @@ def test_a_whole_site(folder: Path) -> None:
     assert (first.host, first.port, first.implicit, first.tls) == ("smtp.isp.example", 465, True, Tls.VERIFY)
     assert (first.login, first.password_file) == ("office", folder / "secrets/isp")
     assert (second.host, second.port, second.implicit, second.tls) == ("smtp2.isp.example", None, False, Tls.VERIFY)
-    assert config.sites["branch"].delivery is Delivery.DIRECT
+    assert config.sites["branch"].delivery is SiteWord.DIRECT
     assert config.routes[0].to == ("partner.example",)
     assert (config.retry.first, config.retry.factor, config.retry.lifetime) == (300.0, 2.0, 432000.0)
     assert config.dns.servers == ("127.0.0.1:5353",)
@@ -192,7 +192,7 @@ receive:
   max_message_size: 50 megs
   limits: {session: 4, errors: yes}
 sites:
-  hq: {delivery: auto, networks: [10.0.0.0/8], smart_hosts: []}
+  hq: {delivery: automatic, networks: [10.0.0.0/8], smart_hosts: []}
   b: {delivery: relay, networks: [10.1.0.0/16]}
   c: {networks: [10.1.2.0/24]}
   d: {delivery: direct, networks: [10.1.2.0/23]}
@@ -218,8 +218,8 @@ dns: {servers: 127.0.0.1}
         "m.yaml:9:21: error: '50 megs' is no size: write octets, or a number with K, M or G, like 50M",
         "m.yaml:10:12: error: unknown setting 'session'; did you mean 'sessions'?",
         "m.yaml:10:32: error: 'yes' is no number from 1 to 10000000",
-        "m.yaml:12:18: error: 'auto' is not available in this version: say relay, direct or hold",
-        "m.yaml:12:48: error: unknown setting 'smart_hosts'; did you mean 'smarthosts'?",
+        "m.yaml:12:18: error: 'automatic' is not possible here: say relay, direct, auto or hold; did you mean 'auto'?",
+        "m.yaml:12:53: error: unknown setting 'smart_hosts'; did you mean 'smarthosts'?",
         "m.yaml:13:17: error: site 'b' relays, but names no 'smarthosts'",
         "m.yaml:14:6: error: 'delivery' is missing",
         "m.yaml:15:35: error: 10.1.2.0/23 overlaps with 10.1.0.0/16 of site 'b': a client belongs to one site",
