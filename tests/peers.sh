@@ -2,9 +2,9 @@
 # tests/peers.sh [PROGRAM]...: the programs of others that the end-to-end tests speak with, and those named (they have
 # to be packages of the same name). Quiet when all are there.
 #
-# curl, swaks, msmtp, nsd, haproxy, dovecot, slapd, strace, nftables and iproute2 come as Debian packages. Postfix gives only smtp-source
-# and smtp-sink: its package is unpacked into .peers/postfix and never installed, as a second mail server on the machine
-# is no one's wish.
+# curl, swaks, msmtp, nsd, haproxy, dovecot, slapd, strace, nftables and iproute2 come as Debian packages. Postfix gives
+# only smtp-source and smtp-sink: its package is unpacked into .peers/postfix and never installed, as a second mail
+# server on the machine is no one's wish.
 set -eu
 cd "$(dirname "$0")/.."
 POSTFIX=.peers/postfix

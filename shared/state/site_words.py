@@ -124,14 +124,15 @@ def _write(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def _open_new(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o640)
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _give_to_owner(descriptor: int, folder: Path) -> None:
-    """What root writes must stay readable for the account of the daemons."""
+    """What root writes is the daemons'; where several accounts share the spool as one group, all of them read it."""
+    spool = os.stat(folder)
     if os.geteuid() == 0:
-        owner = os.stat(folder)
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.fchown(descriptor, spool.st_uid, spool.st_gid)
+    os.fchmod(descriptor, 0o660 if spool.st_mode & 0o070 == 0o070 else 0o600)
 
 
 @contextmanager

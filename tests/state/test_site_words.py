@@ -42,6 +42,13 @@ def test_a_damaged_file_says_what_to_do(tmp_path: Path, text: str) -> None:
         read_orders(tmp_path, 0.0)
 
 
+@pytest.mark.parametrize(("spool", "file"), [(0o2770, 0o660), (0o700, 0o600)])
+def test_all_accounts_that_share_the_spool_can_read_it_and_nobody_else(tmp_path: Path, spool: int, file: int) -> None:
+    tmp_path.chmod(spool)
+    change_orders(tmp_path, lambda orders: orders.update(hq=Order(SiteWord.HOLD, 1.0)), 1.0)
+    assert (tmp_path / ORDERS).stat().st_mode & 0o777 == file
+
+
 def test_only_sites_that_relay_are_on_a_detour(tmp_path: Path) -> None:
     sites = {
         "hq": {"is_relaying": True, "since": 5.0, "reason": "r"},
