@@ -13,6 +13,7 @@ from typing import Any
 
 from shared.observe import events, wording
 from shared.observe.events import Event
+from shared.observe.journal import JournalStream
 from shared.observe.sinks import RecordFile, Sink, TextStream
 
 Fields = dict[str, str | int | float | bool]
@@ -25,13 +26,18 @@ class EventLog:
         self._clock = clock
         self._daemon = ""
         self._text: TextStream | None = None
+        self._journal: JournalStream | None = None
         self._records: RecordFile | None = None
         self._watchers: tuple[Callable[[str, Fields], None], ...] = ()
         self._is_silent = True
 
-    def open(self, daemon: str, text: TextStream | None = None, records: RecordFile | None = None) -> None:
+    def open(
+        self, daemon: str, text: TextStream | JournalStream | None = None, records: RecordFile | None = None
+    ) -> None:
         """From now on events go to these sinks; `daemon` is named in each record."""
-        self._daemon, self._text, self._records = daemon, text, records
+        self._daemon, self._records = daemon, records
+        self._text = text if isinstance(text, TextStream) else None
+        self._journal = text if isinstance(text, JournalStream) else None
         self._is_silent = not (text or records or self._watchers)
 
     def event(self, name: str, /, **fields: Any) -> None:
@@ -48,6 +54,8 @@ class EventLog:
         at = self._clock()
         if self._text is not None:
             self._text.write(wording.render_text(name, fields), at, name.priority)
+        if self._journal is not None:
+            self._journal.write(name, fields)
         if self._records is not None:
             self._records.write(wording.render_json(at, self._daemon, name, fields))
         for watcher in self._watchers:
@@ -62,7 +70,7 @@ class EventLog:
             yield
         finally:
             self._watchers = tuple(other for other in self._watchers if other is not watcher)
-            self._is_silent = not (self._text or self._records or self._watchers)
+            self._is_silent = not (self._sinks() or self._watchers)
 
     def flush(self) -> None:
         """Everything said so far is with the operating system when this returns."""
@@ -72,13 +80,13 @@ class EventLog:
     def close(self) -> None:
         """Flush, and swallow what comes later."""
         sinks = self._sinks()
-        self._text = self._records = None
+        self._text = self._journal = self._records = None
         self._is_silent = not self._watchers
         for sink in sinks:
             sink.close()
 
     def _sinks(self) -> list[Sink]:
-        return [sink for sink in (self._text, self._records) if sink is not None]
+        return [sink for sink in (self._text, self._journal, self._records) if sink is not None]
 
 
 log = EventLog()

@@ -25,6 +25,7 @@ from shared.config.model import Config
 from shared.mail.reply import printable
 from shared.observe import events
 from shared.observe.faults import hook_loop, hook_process
+from shared.observe.journal import JournalStream
 from shared.observe.log import log
 from shared.observe.sinks import RecordFile, TextStream
 from shared.service.life import EXIT_DONE, EXIT_TROUBLE, Daemon, Life, Signals, cancel_leftovers
@@ -145,7 +146,7 @@ def _raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _open_log(name: str, config: Config) -> TextStream:
+def _open_log(name: str, config: Config) -> TextStream | JournalStream:
     folder = config.state / "events"
     try:
         records = RecordFile(folder / f"{name}.jsonl")
@@ -154,7 +155,7 @@ def _open_log(name: str, config: Config) -> TextStream:
             f"write events in {folder}: {error.strerror}",
             f"create it and give it to user {user_name()}, or set `state` in the configuration",
         ) from error
-    text = TextStream.for_stderr()
+    text = JournalStream.for_this_process(name) or TextStream.for_stderr()
     log.open(name, text, records)
     hook_process(log)
     return text
