@@ -164,6 +164,9 @@ class ReceivingDaemon:
         self._office.close()
         self._logins.shutdown(wait=False, cancel_futures=True)
 
+    def is_progressing(self) -> bool:
+        return self._office.is_progressing(time.monotonic())
+
     def status(self) -> str:
         waiting = self._runner.waiting if hasattr(self, "_runner") else 0
         crew = f" at {self._crew.at_work} workers" if self._crew is not None else ""

@@ -77,6 +77,7 @@ class Runner:
         self._called: dict[str, str] = {}
         self._wake = asyncio.Event()
         self._is_stopping = False
+        self._passed = 0.0
         self._loop_task: asyncio.Task[None] | None = None
 
     @property
@@ -88,9 +89,14 @@ class Runner:
         """Entries that wait in the lane, as far as we know."""
         return len(self._waiting)
 
+    def stuck_for(self, now: float) -> float:
+        """Seconds since the loop last came round, beyond its longest rest; `now` is a reading of the loop's clock."""
+        return max(0.0, now - self._passed - LONGEST_REST) if self._loop_task is not None else 0.0
+
     async def start(self) -> None:
         """Take back what dead owners left, then drain the lane until `stop`."""
         await self._rounds.start()
+        self._passed = asyncio.get_running_loop().time()
         self._loop_task = asyncio.create_task(self._drain())
 
     def reload(
@@ -198,7 +204,9 @@ class Runner:
     # The loop.
 
     async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
         while not self._is_stopping:
+            self._passed = loop.time()
             try:
                 names = self._next_names()
                 if names:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -100,6 +101,8 @@ class Committer:
         self._thread: Thread | None = None
         self._lock = Lock()
         self._backlog = 0
+        self._pending = 0
+        self._moved = 0.0
         self._stopped = False
 
     def start(self) -> None:
@@ -122,6 +125,9 @@ class Committer:
         with self._lock:
             stopped = self._stopped
             if not stopped:
+                if not self._pending:
+                    self._moved = time.monotonic()
+                self._pending += 1
                 self._backlog += job.size
                 self._gathered.append(job)
                 if self._next_turn is None or get_ident() != self._home:
@@ -156,6 +162,10 @@ class Committer:
         """Bytes that were submitted and are not durable yet."""
         return self._backlog
 
+    def stuck_for(self, now: float) -> float:
+        """Seconds since work waits and none was done; `now` is a reading of time.monotonic."""
+        return now - self._moved if self._pending else 0.0
+
     def _run(self) -> None:
         running = True
         while running:
@@ -186,6 +196,8 @@ class Committer:
                 job.fail(error)
         with self._lock:
             self._backlog -= sum(job.size for job in jobs)
+            self._pending -= len(jobs)
+            self._moved = time.monotonic()
         self._answer(jobs)
 
     def _answer(self, jobs: Sequence[_Job]) -> None:

@@ -1,8 +1,8 @@
 """Events as records of the systemd journal, with a field for each of theirs: `journalctl MERCURY_ID=7Q2M-K4ZC`.
 
 The native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): a datagram a record, or, when it is too large for one, a
-sealed nameless file. Records are sent by a thread, so a journal that stands still holds up nobody. When there is none, the
-lines go to stderr, with their priority in front. Not here: what the lines say (wording.py).
+sealed nameless file. Records are sent by a thread, so a journal that stands still holds up nobody. When there is none
+the lines go to stderr, with their priority in front. Not here: what the lines say (wording.py).
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class JournalStream:
 
 
 def render_field(name: str, value: Value) -> bytes:
-    """One field of a record. Its value may be a stranger's: it becomes no other field, and reaches no terminal raw."""
+    """One field of a record. A stranger's value becomes no other field, and reaches no terminal raw."""
     key = ("MERCURY_" + _NO_NAME.sub("_", name.upper()))[:64].encode()
     text = value if type(value) is str else str(value)
     if text.isascii() and text.isprintable():

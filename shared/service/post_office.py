@@ -43,6 +43,8 @@ from shared.spool.spool import Spool, SpoolUnusable
 from shared.spool.watch import LaneWatch
 
 _RESCAN_SECONDS = 30.0
+#  A disk that needs longer for one batch or one claim does not come back by waiting.
+STUCK = 90.0
 
 
 def retry_policy(config: Config) -> RetryPolicies:
@@ -98,6 +100,7 @@ class PostOffice:
         self._words = SiteWords(config.spool)
         self.judge = Judge(self._words.table(config))
         self._reports: list[Reports] = []
+        self._runners: list[Runner] = []
         self.spool = Spool(config.spool, socket.gethostname(), log.event)
         self.executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="spool")
         self.committer = Committer(loop.call_soon_threadsafe, loop.call_soon)
@@ -120,6 +123,14 @@ class PostOffice:
         self.committer.stop()
         self.owner.end()
         self.executor.shutdown(wait=False, cancel_futures=True)
+
+    def is_progressing(self, now: float) -> bool:
+        """Whether mail that is to be written gets written and the lanes are looked through: the watchdog's question.
+
+        `now` is a reading of time.monotonic, which is the clock of asyncio's loop.
+        """
+        longest = max([self.committer.stuck_for(now), *[runner.stuck_for(now) for runner in self._runners]])
+        return longest < STUCK
 
     def use(self, config: Config) -> None:
         """After a reload. Where the spool is cannot change while running."""
@@ -168,7 +179,7 @@ class PostOffice:
         )
         self._reports.append(reports)
         folder = LaneFolder(self.spool, lane, self.owner)
-        return Runner(
+        runner = Runner(
             lane=lane,
             folder=folder,
             owner=self.owner,
@@ -187,6 +198,8 @@ class PostOffice:
             limits=limits,
             watch=lambda appeared, rescan: _Watch(LaneWatch(folder, self._reactor), folder.new, appeared, rescan),
         )
+        self._runners.append(runner)
+        return runner
 
 
 class _Watch:

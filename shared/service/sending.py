@@ -6,6 +6,7 @@ They differ in who plans the route and whose passwords are read; their daemon.py
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,9 @@ class SendingDaemon:
         for task in self._retired:
             task.cancel()
         self._office.close()
+
+    def is_progressing(self) -> bool:
+        return self._office.is_progressing(time.monotonic())
 
     def status(self) -> str:
         return f"{self._runner.waiting} messages wait, {self._runner.in_flight} are on their way"
