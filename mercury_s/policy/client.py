@@ -65,9 +65,8 @@ def decide_client(facts: ClientFacts, rules: Sequence[Rule]) -> Welcome | Refuse
     if facts.listener_networks and not is_in(address, facts.listener_networks):
         return Refuse(NOT_WELCOME, "the listener's networks do not hold the client")
     number, rule = next(((n, r) for n, r in enumerate(rules, 1) if is_in(address, r.networks)), (0, None))
-    which = f"connection rule {number}" + (f" ({rule.source})" if rule is not None and rule.source else "")
     if rule is not None and rule.action == "refuse":
-        return Refuse(NOT_WELCOME, f"{which} refuses the client")
+        return Refuse(NOT_WELCOME, f"{_name(number, rule)} refuses the client")
     if facts.sessions >= facts.most_sessions:
         return Refuse(SERVER_BUSY, "receive.limits.sessions is reached")
     exempt = rule is not None and rule.exempt
@@ -76,10 +75,14 @@ def decide_client(facts: ClientFacts, rules: Sequence[Rule]) -> Welcome | Refuse
     if not facts.relay_listener:
         return Welcome(False, exempt, facts.site, "the listener gives no right to relay by network")
     if rule is not None and rule.action == "relay":
-        return Welcome(True, exempt, facts.site, f"{which} lets the client relay")
+        return Welcome(True, exempt, facts.site, f"{_name(number, rule)} lets the client relay")
     if facts.site:
         return Welcome(True, exempt, facts.site, f"the client is in a network of site {facts.site}")
     return Welcome(False, exempt, "", "the client is in no site's network")
+
+
+def _name(number: int, rule: Rule) -> str:
+    return f"connection rule {number}" + (f" ({rule.source})" if rule.source else "")
 
 
 @lru_cache(maxsize=1024)

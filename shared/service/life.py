@@ -11,6 +11,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -29,6 +30,8 @@ _STATUS_EVERY = 5.0
 
 #  Objects made before the youngest are looked through, and rounds before the older ones are.
 _COLLECT_AFTER = (10_000, 20, 20)
+#  How long the loop may compute while the thread that writes to disk waits for its turn between two system calls.
+_SWITCH_SECONDS = 0.0005
 
 EXIT_DONE, EXIT_TROUBLE = 0, 1
 
@@ -100,7 +103,7 @@ class Life:
             if daemon is not None:
                 await self._stop(daemon, grace=0.0)
             return error
-        settle_heap()
+        settle_down()
         self._started()
         self._manager.ready(daemon.status())
         self._say_status(daemon.status())
@@ -178,12 +181,16 @@ class Life:
             fault(self._log, error, f"stop of {self._name}")
 
 
-def settle_heap() -> None:
-    """What start-up has made stays for good: the collector need not look through it again and again while mail flows,
-    which would cost as much as the policy of the door. What sessions make is nearly all freed without it."""
+def settle_down() -> None:
+    """The interpreter's own settings for a long life.
+
+    What start-up has made stays for good: the collector need not look through it again and again while mail flows,
+    which would cost as much as the policy of the door. What sessions make is nearly all freed without it.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 async def cancel_leftovers() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.main import installReactor
-from twisted.internet.tcp import Connection
+from twisted.internet.tcp import Connection, Port
 
 
 class PlainReactor(AsyncioSelectorReactor):
@@ -23,7 +23,7 @@ class PlainReactor(AsyncioSelectorReactor):
     def addReader(self, reader: Any) -> None:
         if reader in self._readers:
             return
-        if not isinstance(reader, Connection):
+        if not isinstance(reader, Connection | Port):
             super().addReader(reader)  # type: ignore[no-untyped-call]
             return
         descriptor = reader.fileno()
