@@ -46,8 +46,9 @@ def next_hop(hop: Hop, tls: Tls | None = None, priority: int = 0) -> NextHop:
 
 
 def _trust(hop: Hop) -> Trust:
-    paths = [str(path or "") for path in (hop.authorities, hop.certificate, hop.key)]
-    return Trust(hop.pins, *paths) if hop.pins or any(paths) else NO_MORE_TRUST
+    authorities, certificate, key = (str(path or "") for path in (hop.authorities, hop.certificate, hop.key))
+    trust = Trust(hop.pins, authorities, certificate, key)
+    return NO_MORE_TRUST if trust == NO_MORE_TRUST else trust
 
 
 def _site(name: str, site: SiteSettings, word: WordInForce | None) -> Site:

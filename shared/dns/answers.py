@@ -28,18 +28,30 @@ class SrvRecord(NamedTuple):
     host: str
 
 
+class TlsaRecord(NamedTuple):
+    """One TLSA record (RFC 6698 §2.1): how (`usage`) the server's certificate or its key (`selector`), whole or hashed
+    (`matching`), has to be `data`."""
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
     """There are records. `values` is empty when there were some and none was fit to be used.
 
     `ttl` is how many seconds they were good for when they came. `authenticated`: a validating resolver on this host
     says DNSSEC proves them. `stale`: their time is over, and no server answers now; refuse no mail because of them.
+    `canonical` is the name that has the records when aliases led there, else empty.
     """
 
     values: T
     ttl: float
     authenticated: bool = False
     stale: bool = False
+    canonical: str = ""
 
 
 @dataclass(frozen=True, slots=True)

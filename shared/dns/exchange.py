@@ -35,7 +35,8 @@ _TIMED_OUT = Trouble("timed out")
 
 
 class Exchange:
-    """Asks the servers of a list, in its order. `timeout` is for all of them and all rounds together."""
+    """Asks the servers of a list, in its order. `timeout` is for all of them and all rounds together. `is_trusted`: the
+    way to them is as safe as if they were on this host."""
 
     def __init__(
         self,
@@ -44,25 +45,28 @@ class Exchange:
         *,
         carry: Callable[[dns.message.Message, Server], Awaitable[dns.message.Message]] = carry,
         clock: Callable[[], float] = time.monotonic,
+        is_trusted: bool = False,
     ) -> None:
         self._servers = servers
         self._timeout = timeout
         self._carry = carry
         self._clock = clock
+        self._is_trusted = is_trusted
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message | Trouble:
         """A reply with NOERROR or NXDOMAIN, from a server that may give one; else what is wrong with each.
 
-        The AD bit of the reply is cleared unless every server is on this host: on the way anyone can set it.
+        The AD bit of the reply is cleared unless every server is on this host or trusted: on the way anyone can set it.
         """
         async with self._gate:
             reply = await self._ask_in_turn(name, kind)
-        if isinstance(reply, dns.message.Message) and not all(
-            server.is_loopback for server in self._servers.current()
-        ):
+        if isinstance(reply, dns.message.Message) and not self._is_believed():
             reply.flags &= ~dns.flags.AD
         return reply
+
+    def _is_believed(self) -> bool:
+        return self._is_trusted or all(server.is_loopback for server in self._servers.current())
 
     async def _ask_in_turn(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message | Trouble:
         deadline = self._clock() + self._timeout

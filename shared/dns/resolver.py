@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rdata
 import dns.rdatatype
 
-from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, SrvRecord, Trouble
+from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, SrvRecord, TlsaRecord, Trouble
 from shared.dns.cache import LONGEST, Cache
 from shared.dns.exchange import Exchange, has_soa
 from shared.dns.hosts import HostsFile
@@ -35,7 +35,8 @@ _Read = Callable[[Sequence[dns.rdata.Rdata]], tuple[Any, ...]]
 class Resolver:
     """`servers` are IP addresses with or without a port; none means those of resolv.conf.
 
-    `timeout` is for one question, all servers and rounds together. Raises ValueError for a server it cannot read.
+    `timeout` is for one question, all servers and rounds together. `is_trusted`: what these servers call proved by
+    DNSSEC is believed although they are on other hosts. Raises ValueError for a server it cannot read.
     """
 
     def __init__(
@@ -46,8 +47,9 @@ class Resolver:
         clock: Callable[[], float] = time.monotonic,
         hosts: HostsFile | None = None,
         ask: _Ask | None = None,
+        is_trusted: bool = False,
     ) -> None:
-        self._ask: _Ask = ask or Exchange(ServerList(servers), timeout).ask
+        self._ask: _Ask = ask or Exchange(ServerList(servers), timeout, is_trusted=is_trusted).ask
         self._hosts = hosts or HostsFile()
         self._cache = Cache(clock)
 
@@ -62,15 +64,19 @@ class Resolver:
 
     async def srv(self, service: str, domain: str) -> Answer[tuple[SrvRecord, ...]]:
         """The servers of `service` (`_submissions._tcp`) for `domain`, in the order they came."""
-        name = question_name(domain)
-        if name is None:
-            return NoSuchName()
-        key = (f"{service}.{domain}", dns.rdatatype.SRV)
-        known = self._cache.known(key)
-        if known is not None:
-            return known
-        asked = dns.name.from_text(service, None).concatenate(name)
-        return await self._cache.answer(key, lambda: self._follow(asked, dns.rdatatype.SRV, _read_srv))
+        return await self._below(service, domain, dns.rdatatype.SRV, _read_srv)
+
+    async def tlsa(self, port: int, host: str) -> Answer[tuple[TlsaRecord, ...]]:
+        """The TLSA records of the server at `port` of `host` (RFC 6698 §3), in the order they came."""
+        return await self._below(f"_{port}._tcp", host, dns.rdatatype.TLSA, _read_tlsa)
+
+    async def text(self, label: str, domain: str) -> Answer[tuple[str, ...]]:
+        """The TXT records of `label` (`_mta-sts`) below `domain`, the strings of each put together."""
+        return await self._below(label, domain, dns.rdatatype.TXT, _read_text)
+
+    async def alias(self, host: str) -> Answer[tuple[str, ...]]:
+        """What `host` is an alias of, one step; NoData when it is none."""
+        return await self._records(host, dns.rdatatype.CNAME, _read_alias)
 
     async def addresses(self, host: str) -> Answer[tuple[str, ...]]:
         """The IPv6 addresses of `host` and then its IPv4 addresses, each in the order they came."""
@@ -87,6 +93,21 @@ class Resolver:
                 self._records(host, dns.rdatatype.A, _read_addresses),
             )
         )
+
+    async def _below(self, labels: str, domain: str, kind: dns.rdatatype.RdataType, read: _Read) -> Answer[Any]:
+        """The records of a name that is no host name, as its first labels begin with an underscore."""
+        name = question_name(domain)
+        if name is None:
+            return NoSuchName()
+        key = (f"{labels}.{domain}", kind)
+        known = self._cache.known(key)
+        if known is not None:
+            return known
+        try:
+            asked = dns.name.from_text(labels, None).concatenate(name)
+        except dns.exception.DNSException:
+            return NoSuchName()  #  with these labels it is too long for a name
+        return await self._cache.answer(key, lambda: self._follow(asked, kind, read))
 
     def close(self) -> None:
         """Give up the questions under way, as the daemon ends."""
@@ -121,7 +142,8 @@ class Resolver:
             if reply.rcode() == dns.rcode.NXDOMAIN:
                 return NoSuchName(ttl, authenticated)
             if chain.answer is not None:
-                return Found(read(list(chain.answer)), ttl, authenticated)
+                canonical = (host_name(chain.canonical_name) or "") if aliases else ""
+                return Found(read(list(chain.answer)), ttl, authenticated, canonical=canonical)
             if not chain.cnames or has_soa(reply):
                 return NoData(ttl, authenticated)
             name = chain.canonical_name
@@ -137,6 +159,7 @@ def join_families(six: Answer[tuple[str, ...]], four: Answer[tuple[str, ...]]) -
             min(part.ttl for part in found),
             all(not isinstance(part, Trouble) and part.authenticated for part in parts),
             any(part.stale for part in found),
+            found[0].canonical,
         )
     if isinstance(six, Trouble):
         return six
@@ -161,6 +184,20 @@ def _read_srv(records: Sequence[Any]) -> tuple[SrvRecord, ...]:
         for record, host in named
         if host is not None
     )
+
+
+def _read_tlsa(records: Sequence[Any]) -> tuple[TlsaRecord, ...]:
+    return tuple(TlsaRecord(int(one.usage), int(one.selector), int(one.mtype), bytes(one.cert)) for one in records)
+
+
+def _read_text(records: Sequence[Any]) -> tuple[str, ...]:
+    #  Octets beyond ASCII can only be wrong in what is written there for mail; they stay one character each.
+    return tuple(b"".join(record.strings).decode("latin-1") for record in records)
+
+
+def _read_alias(records: Sequence[Any]) -> tuple[str, ...]:
+    named = (host_name(record.target) for record in records)
+    return tuple(host for host in named if host is not None)
 
 
 def _read_addresses(records: Sequence[dns.rdata.Rdata]) -> tuple[str, ...]:

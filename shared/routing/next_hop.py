@@ -9,12 +9,15 @@ from enum import StrEnum
 class Tls(StrEnum):
     """What is demanded of the connection.
 
-    VERIFY: chain and name. PIN: one of the keys we know, whatever the chain says. OPPORTUNISTIC: TLS where offered,
-    unverified. OFF: plain text.
+    VERIFY: chain and name. DANE: what the DNS says of its certificate (RFC 7672). PIN: one of the keys we know,
+    whatever the chain says. ENCRYPT: TLS, whoever answers. OPPORTUNISTIC: TLS where offered, unverified. OFF: plain
+    text.
     """
 
     VERIFY = "verify"
+    DANE = "dane"
     PIN = "pin"
+    ENCRYPT = "encrypt"
     OPPORTUNISTIC = "opportunistic"
     OFF = "off"
 
@@ -25,13 +28,16 @@ class Trust:
 
     `pins` are the SHA-256 of public keys (SubjectPublicKeyInfo) in base64; the server must hold one of them, beside
     what `verify` demands. `authorities`, `certificate` and `key` are paths of PEM files; what is signed by
-    `authorities` is believed and nothing else.
+    `authorities` is believed and nothing else. `associations` are usable TLSA records (usage, selector, matching, data),
+    and `names` those that, beside the host's own, a certificate may have when they speak of its authority.
     """
 
     pins: tuple[str, ...] = ()
     authorities: str = ""
     certificate: str = ""
     key: str = ""
+    associations: tuple[tuple[int, int, int, bytes], ...] = ()
+    names: tuple[str, ...] = ()
 
 
 NO_MORE_TRUST = Trust()

@@ -172,7 +172,7 @@ class Conversation(OpeningTalk):
         """MAIL, every RCPT and DATA in one write where the server takes it so; BDAT with the body in it, too."""
         offer = self.extensions
         chunked = "CHUNKING" in offer
-        transaction = Transaction(errand, content, self._host, chunked, "DSN" in offer)
+        transaction = Transaction(errand, content, self._host, chunked, "DSN" in offer, self.security_words)
         lines = [errand.mail, *errand.rcpts]
         steps = [Step.MAIL] + [Step.RCPT] * len(errand.rcpts)
         if self._needs_reset:
@@ -303,7 +303,7 @@ class Conversation(OpeningTalk):
 
     def _finish(self, needs_reset: bool) -> None:
         assert self._transaction is not None
-        self._events.append(Finished(self._transaction.outcomes))
+        self._events.append(Finished(self._transaction.outcomes, security=self.security))
         following, self._following = self._following, None
         if isinstance(following, Transaction):
             #  It is begun. A message that is answered, however, leaves nothing behind it (RFC 5321 §4.1.1.4).
@@ -340,4 +340,4 @@ class Conversation(OpeningTalk):
         unanswered = transaction.abandon(judge_end(end, reply, detail, self._host, maybe))
         untouched = not transaction.is_heard and end in (End.LOST, End.CLOSING)
         elsewhere = () if maybe or end is End.UNREADABLE else unanswered
-        return Finished(transaction.outcomes, elsewhere, untouched)
+        return Finished(transaction.outcomes, elsewhere, untouched, self.security)

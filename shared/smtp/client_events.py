@@ -23,12 +23,28 @@ class StartTls(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Security:
+    """What a TLS handshake came to. `proof`: by what the server is known to be the right one (`its certificate`,
+    `DANE`, `its pin`), empty when it is not; then `doubt` says why not."""
+
+    protocol: str
+    cipher: str
+    proof: str = ""
+    doubt: str = ""
+
+    def __str__(self) -> str:
+        known = f"verified by {self.proof}" if self.proof else f"not verified: {self.doubt or 'nobody asked'}"
+        return f"{self.protocol} {self.cipher}, {known}"
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """What must be established before mail is handed over.
 
     `is_secure`: TLS runs from the first byte (port 465), and `secured()` is called before anything is received.
     `login_in_clear` allows a password without TLS; nothing sets it by itself. `lmtp`: the server speaks LMTP
-    (RFC 2033): LHLO, and after the message an answer for each recipient.
+    (RFC 2033): LHLO, and after the message an answer for each recipient. `why_clear`: for the record, when STARTTLS is
+    not said although it might be.
     """
 
     helo: str
@@ -37,6 +53,7 @@ class Opening:
     login: Login | None = None
     login_in_clear: bool = False
     lmtp: bool = False
+    why_clear: str = ""
 
     def __post_init__(self) -> None:
         if not (self.helo.isascii() and self.helo.isprintable()) or not self.helo or " " in self.helo:
@@ -61,12 +78,13 @@ class Finished:
 
     `unanswered` are those of whom the server has said nothing because the conversation ended, and who cannot have
     got the message: another server may be asked for them. `is_untouched`: the server was gone before it heard of the
-    message at all, as happens to a connection that has been idle.
+    message at all, as happens to a connection that has been idle. `security` is None when it went in clear.
     """
 
     outcomes: Mapping[Recipient, Outcome]
     unanswered: tuple[Recipient, ...] = ()
     is_untouched: bool = False
+    security: Security | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ message, so nothing here ever fails one. Not here: the mail (client.py), the pro
 from __future__ import annotations
 
 from shared.mail.reply import Reply
-from shared.smtp.client_events import Opened, Opening, StartTls, TlsWanted
+from shared.smtp.client_events import Opened, Opening, Security, StartTls, TlsWanted
 from shared.smtp.client_login import PROOFS, Proof, ProofFailed, choose_mechanisms, decode_challenge, encode_answer
 from shared.smtp.client_talk import Talk
 from shared.smtp.ehlo import NOTHING_OFFERED, name_in, parse_ehlo
@@ -24,6 +24,8 @@ class OpeningTalk(Talk):
     def __init__(self, opening: Opening) -> None:
         super().__init__()
         self._opening = opening
+        self.security: Security | None = None
+        self.security_words = opening.why_clear
         self._awaits_tls = opening.is_secure
         self._mechanisms: list[str] = []
         self._proof: Proof | None = None
@@ -36,8 +38,10 @@ class OpeningTalk(Talk):
             Step.AUTH: self._after_auth,
         }
 
-    def secured(self) -> None:
+    def secured(self, security: Security | None = None) -> None:
         """The TLS handshake is complete. Whatever was known from before it is forgotten (RFC 3207 §4.2)."""
+        self.security = security
+        self.security_words = str(security) if security else ""
         self._awaits_tls = False
         self.is_secure = True
         self.extensions = NOTHING_OFFERED
@@ -84,6 +88,7 @@ class OpeningTalk(Talk):
         elif wish is StartTls.REQUIRED:
             self._end(End.NO_TLS)
         else:
+            self.security_words = "in clear: TLS is not offered"
             self._log_in()
 
     def _after_starttls(self, reply: Reply) -> None:
@@ -99,6 +104,7 @@ class OpeningTalk(Talk):
         elif self._opening.starttls is StartTls.REQUIRED:
             self._end(End.NO_TLS, reply)
         else:
+            self.security_words = f"in clear: STARTTLS was answered with {reply}"
             self._log_in()
 
     def _log_in(self) -> None:

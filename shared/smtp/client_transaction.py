@@ -22,7 +22,7 @@ SMALL = 131072  #  octets up to which a message is written in one piece
 
 
 class Transaction:
-    """`script` holds the commands not yet said. `accepted` are the recipients the server has said yes to."""
+    """`security` says of a delivery how it went. `script` holds the commands not yet said. `accepted` are the recipients the server has said yes to."""
 
     __slots__ = (
         "_content",
@@ -33,6 +33,7 @@ class Transaction:
         "_passes_dsn",
         "_pieces",
         "_rcpts_answered",
+        "_security",
         "accepted",
         "chunked",
         "is_doomed",
@@ -42,11 +43,14 @@ class Transaction:
         "script",
     )
 
-    def __init__(self, errand: Errand, content: Content, host: str, chunked: bool, passes_dsn: bool) -> None:
+    def __init__(
+        self, errand: Errand, content: Content, host: str, chunked: bool, passes_dsn: bool, security: str = ""
+    ) -> None:
         self._errand = errand
         self._content = content
         self._host = host
         self._passes_dsn = passes_dsn
+        self._security = security
         self._rcpts_answered = 0
         self._deliveries_answered = 0
         self._pieces: Iterator[bytes] | None = None
@@ -85,14 +89,14 @@ class Transaction:
         if self.is_doomed:
             return
         self.is_doomed = not reply.is_positive
-        outcome = judge_reply(step, reply, self._host, self._passes_dsn)
+        outcome = judge_reply(step, reply, self._host, self._passes_dsn, self._security)
         self.outcomes.update(dict.fromkeys(self.accepted, outcome))
 
     def note_delivery(self, reply: Reply) -> None:
         """What an LMTP server says after the message, first to the first it accepted, and so on (RFC 2033 §4.2)."""
         recipient = self.accepted[self._deliveries_answered]
         self._deliveries_answered += 1
-        self.outcomes[recipient] = judge_reply(Step.BODY, reply, self._host, self._passes_dsn)
+        self.outcomes[recipient] = judge_reply(Step.BODY, reply, self._host, self._passes_dsn, self._security)
 
     def abandon(self, outcome: Deferred) -> tuple[Recipient, ...]:
         """Whoever has no outcome yet gets this one; these are they."""

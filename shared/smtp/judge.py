@@ -79,10 +79,10 @@ _SEQUENCE_CODES = frozenset({500, 502, 503})
 _TOO_LARGE = frozenset({"5.3.4", "5.2.3"})
 
 
-def judge_reply(step: Step, reply: Reply, host: str, passes_dsn: bool = False) -> Outcome:
-    """The outcome for a recipient whose last word is `reply`, given to `step`."""
+def judge_reply(step: Step, reply: Reply, host: str, passes_dsn: bool = False, security: str = "") -> Outcome:
+    """The outcome for a recipient whose last word is `reply`, given to `step`. `security`: see Delivered.detail."""
     if reply.is_positive:
-        return Delivered(reply, host, passes_dsn=passes_dsn)
+        return Delivered(reply, host, security, passes_dsn)
     if reply.is_transient:
         return Deferred(reply, host)
     excuse = _excuse(step, reply)

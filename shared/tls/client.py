@@ -3,8 +3,9 @@
 `verified` checks chain and name (service-identity: SAN only, no common name); `unverified` encrypts against whoever
 only listens. TLS 1.2 is the least in both. A session is resumed with the same server under the same demand and never
 under another one, so that a session made without verification cannot pass for a verified one. Beside that a server
-may be held to the keys it is known to have (pins), to authorities of its own, and be shown a certificate of ours; the
-files are read again when they have changed.
+may be held to the keys it is known to have (pins), to what the DNS says of it (dane.py), to authorities of its own, and
+be shown a certificate of ours; the files are read again when they have changed. What a certificate is worth is found out
+in every case, for the record.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from zope.interface import implementer
 
 from shared.mail.address import AddressError, to_ascii
 from shared.routing.next_hop import NO_MORE_TRUST, Trust
+from shared.smtp.client_events import Security
+from shared.tls.dane import DANE_EE, dane_problem
 
 MOST_REMEMBERED = 1000  #  servers; MercuryE meets many
 _OPTIONS: dict[str, Any] = {
@@ -58,16 +61,22 @@ class RememberedServer:
     """Makes the TLS connections to one server and keeps the session of the last good one."""
 
     def __init__(
-        self, creator: IOpenSSLClientConnectionCreator, verified_name: str = "", pins: tuple[str, ...] = ()
+        self, creator: IOpenSSLClientConnectionCreator, name: str, is_verified: bool, trust: Trust = NO_MORE_TRUST
     ) -> None:
         self._creator = creator
-        self._verified_name = verified_name
-        self._pins = pins
+        self._name = name
+        self._is_verified = is_verified
+        self._pins = trust.pins
+        self._associations = trust.associations
+        self._names = (name, *trust.names)
+        #  A chain of usage 2 is looked at whole each time, and a resumed session may have forgotten it.
+        self._is_resumed = all(usage == DANE_EE for usage, *_ in trust.associations)
         self._session: SSL.Session | None = None
+        self._doubt = ""
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
-        if self._session is not None:
+        if self._session is not None and self._is_resumed:
             connection.set_session(self._session)
         return connection
 
@@ -77,21 +86,63 @@ class RememberedServer:
         Asked of every connection, whatever happened in the handshake: a resumed one shows no certificate to its
         callback, and a certificate whose names cannot be read is one that names nobody.
         """
-        name = self._verified_name
-        try:
-            if name and _is_address(name):
-                verify_ip_address(connection, name)
-            elif name:
-                verify_hostname(connection, name)
-        except (VerificationError, CertificateError) as error:
-            return f"the certificate does not name {name} ({type(error).__name__})"
+        if self._is_verified and (problem := _name_problem(connection, self._name)):
+            return problem
+        if self._associations and (problem := self._dane_problem(connection)):
+            return problem
         if self._pins and (shown := pin_of(connection)) not in self._pins:
             return f"its key is none of those it is known by; its pin is {shown or 'none'}"
         return ""
 
+    def _dane_problem(self, connection: SSL.Connection) -> str:
+        return dane_problem(
+            connection.get_peer_cert_chain() or (),
+            self._associations,
+            lambda: any(not _name_problem(connection, name) for name in self._names),
+        )
+
+    def security(self, connection: SSL.Connection) -> Security:
+        """What a handshake without a problem came to."""
+        how = (connection.get_protocol_version_name(), connection.get_cipher_name() or "")
+        if self._is_verified:
+            return Security(*how, "its certificate")
+        if self._associations:
+            return Security(*how, "DANE")
+        if self._pins:
+            return Security(*how, "its pin")
+        doubt = self._find_doubt(connection)
+        return Security(*how, doubt=doubt) if doubt else Security(*how, "its certificate")
+
+    def _find_doubt(self, connection: SSL.Connection) -> str:
+        """Why its certificate proves nothing, had anybody asked. A resumed session shows none: it is as it was."""
+        seen = connection.get_app_data()
+        if isinstance(seen, _Seen) and seen.is_shown:
+            self._doubt = seen.doubt or _name_problem(connection, self._name)
+        return self._doubt
+
     def remember(self, connection: SSL.Connection) -> None:
         """Call it after the server has answered something: the tickets of TLS 1.3 come behind the handshake."""
         self._session = connection.get_session()
+
+
+class _Seen:
+    """What OpenSSL found out about a chain that is believed in any case."""
+
+    __slots__ = ("doubt", "is_shown")
+
+    def __init__(self) -> None:
+        self.is_shown = False
+        self.doubt = ""
+
+
+def _note_certificate(connection: SSL.Connection, certificate: object, code: int, depth: int, ok: int) -> bool:
+    """OpenSSL's question for each certificate of a chain, and for each fault: go on."""
+    seen = connection.get_app_data()
+    if isinstance(seen, _Seen):
+        seen.is_shown = True
+        if code and not seen.doubt:
+            seen.doubt = _words_of(code) or f"fault {code}"
+    return True
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -104,6 +155,7 @@ class _Unverified:
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection = SSL.Connection(self._context, None)
+        connection.set_app_data(_Seen())
         if self._server_name:
             connection.set_tlsext_host_name(self._server_name)
         return connection
@@ -117,8 +169,8 @@ class ClientTls:
 
     def __init__(self, trust_file: Path | None = None) -> None:
         self._trust: Any = platformTrust() if trust_file is None else _read_trust(trust_file)  # type: ignore[no-untyped-call]
-        options = CertificateOptions(verify=False, **_OPTIONS)
-        self._unverified_context: SSL.Context = options.getContext()
+        self._roots = None if trust_file is None else _read_certificates(trust_file)
+        self._plain_context: SSL.Context | None = None
         self._servers: OrderedDict[_Key, RememberedServer] = OrderedDict()
 
     def verified(self, host: str, port: int, trust: Trust = NO_MORE_TRUST) -> RememberedServer:
@@ -142,17 +194,46 @@ class ClientTls:
             self._servers.move_to_end(key)
         return server
 
+    def _unverified_context(self, shown: dict[str, Any]) -> SSL.Context:
+        """One that believes everything, and asks our roots what it is worth."""
+        if not shown and self._plain_context is not None:
+            return self._plain_context
+        context: SSL.Context = CertificateOptions(verify=False, **_OPTIONS, **shown).getContext()
+        if self._roots is None:
+            context.set_default_verify_paths()
+        else:
+            for root in self._roots:
+                context.get_cert_store().add_cert(root.original)  # type: ignore[union-attr]
+        context.set_verify(SSL.VERIFY_PEER, _note_certificate)
+        if not shown:
+            self._plain_context = context
+        return context
+
     def _remembered(self, host: str, is_verified: bool, trust: Trust) -> RememberedServer:
         own = _read_own(trust) if trust.certificate else None
         if not is_verified:
-            context = self._unverified_context
-            if own is not None:
-                context = CertificateOptions(verify=False, **_OPTIONS, **_shown(own)).getContext()
-            return RememberedServer(_Unverified(context, host), "", trust.pins)
+            context = self._unverified_context({} if own is None else _shown(own))
+            return RememberedServer(_Unverified(context, host), _certified(host), False, trust)
         roots = _read_trust(Path(trust.authorities)) if trust.authorities else self._trust
         options = _OPTIONS if own is None else {**_OPTIONS, **_shown(own)}
         creator = optionsForClientTLS(host, trustRoot=roots, extraCertificateOptions=dict(options))
-        return RememberedServer(creator, host if _is_address(host) else _ascii(host).decode() or host, trust.pins)
+        return RememberedServer(creator, _certified(host), True, trust)
+
+
+def _certified(host: str) -> str:
+    """The name as a certificate has it."""
+    return host if _is_address(host) else _ascii(host).decode() or host
+
+
+def _name_problem(connection: SSL.Connection, name: str) -> str:
+    try:
+        if _is_address(name):
+            verify_ip_address(connection, name)
+        else:
+            verify_hostname(connection, name)
+    except (VerificationError, CertificateError, ValueError) as error:
+        return f"the certificate does not name {name} ({type(error).__name__})"
+    return ""
 
 
 def pin_of(connection: SSL.Connection) -> str:
@@ -242,7 +323,16 @@ def verification_problem(connection: SSL.Connection) -> str:
     library, state = getattr(SSL, "_lib", None), getattr(connection, "_ssl", None)
     try:
         code = library.SSL_get_verify_result(state)  # type: ignore[union-attr]
-        words = SSL._ffi.string(library.X509_verify_cert_error_string(code))  # type: ignore[union-attr,attr-defined]
     except (AttributeError, TypeError):
         return ""
-    return bytes(words).decode("ascii", "replace") if code else ""
+    return _words_of(code) if code else ""
+
+
+def _words_of(code: int) -> str:
+    """What OpenSSL calls a fault of a chain."""
+    library: Any = getattr(SSL, "_lib", None)
+    foreign: Any = getattr(SSL, "_ffi", None)
+    try:
+        return bytes(foreign.string(library.X509_verify_cert_error_string(code))).decode("ascii", "replace")
+    except (AttributeError, TypeError):
+        return ""

@@ -145,7 +145,7 @@ class SmtpConnection(Protocol):
         if problem:
             self._conversation.lost(printable(problem))
         else:
-            self._conversation.secured()
+            self._conversation.secured(self._tls.security(transport.getHandle()) if self._tls else None)
         self._pump()
 
     def dataReceived(self, data: bytes) -> None:

@@ -111,7 +111,8 @@ class Dialer:
         ):
             #  Opportunistic means that mail which could go in clear is not kept back by a broken TLS (RFC 7435 §3).
             log.event(events.TLS_FAILED, host=result.host, reason=result.ended.detail, then="in clear")
-            return await self._open(hop, address, self._opening(hop, StartTls.NEVER, None))
+            why = f"in clear: TLS failed ({result.ended.detail})"
+            return await self._open(hop, address, self._opening(hop, StartTls.NEVER, None, why))
         return result
 
     async def _open(self, hop: NextHop, address: str, opening: Opening) -> SmtpConnection | Unreached:
@@ -153,8 +154,9 @@ class Dialer:
         make = self._tls.verified if hop.tls is Tls.VERIFY else self._tls.unverified
         return make(hop.certified_name or hop.host, hop.port, hop.trust)
 
-    def _opening(self, hop: NextHop, wish: StartTls, login: Login | None) -> Opening:
-        return Opening(hop.helo or self._helo, wish, hop.implicit_tls, login, hop.login_in_clear, hop.lmtp)
+    def _opening(self, hop: NextHop, wish: StartTls, login: Login | None, why_clear: str = "") -> Opening:
+        helo = hop.helo or self._helo
+        return Opening(helo, wish, hop.implicit_tls, login, hop.login_in_clear, hop.lmtp, why_clear)
 
     def _login(self, hop: NextHop) -> Login | None:
         if not hop.login:
@@ -187,7 +189,9 @@ def _by_family(addresses: tuple[str, ...]) -> dict[int, str]:
 
 _WISHES = {
     Tls.VERIFY: StartTls.REQUIRED,
+    Tls.DANE: StartTls.REQUIRED,
     Tls.PIN: StartTls.REQUIRED,
+    Tls.ENCRYPT: StartTls.REQUIRED,
     Tls.OPPORTUNISTIC: StartTls.IF_OFFERED,
     Tls.OFF: StartTls.NEVER,
 }

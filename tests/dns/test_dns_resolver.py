@@ -211,7 +211,7 @@ def test_an_alias_whose_end_the_server_does_not_know_is_asked_for(resolver, wire
     second = reply_with("far.example. 30 MX 10 mx.far.example.")
     wire.replies = lambda query: (first if str(query.question[0].name) == "example.org." else second)(query)
     answer = asyncio.run(resolver.mx("example.org"))
-    assert answer == Found((MxRecord(10, "mx.far.example"),), 30.0)
+    assert answer == Found((MxRecord(10, "mx.far.example"),), 30.0, canonical="far.example")
 
 
 def test_an_alias_that_goes_from_question_to_question_in_a_circle_ends(resolver, wire):

@@ -8,6 +8,8 @@
         "half.example": {"MX": Trouble("timed out"), "A": ["192.0.2.3"]},
     })
 
+    FakeResolver(zone, signed=("example.org",))            # all below it is authenticated
+
 A name that is not there does not exist; one that is there has no records but those named. Answers may be given whole
 (`Found(...)`, `NoData()`), for a name or a type. The table may be changed at any time; `questions` is what was asked.
 It passes the same contract tests as the real one (tests/dns/test_name_service_contract.py).
@@ -19,7 +21,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, SrvRecord, Trouble
+from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, SrvRecord, TlsaRecord, Trouble
 from shared.dns.resolver import join_families
 
 _WHOLE = (Found, NoData, NoSuchName, Trouble)
@@ -29,8 +31,9 @@ _TTL = 3600.0
 class FakeResolver:
     """Satisfies shared.dns.name_service.NameService."""
 
-    def __init__(self, zone: Mapping[str, Any]) -> None:
+    def __init__(self, zone: Mapping[str, Any], signed: tuple[str, ...] = ()) -> None:
         self.zone = dict(zone)
+        self.signed = signed
         self.questions: list[tuple[str, str]] = []
 
     async def mx(self, domain: str) -> Answer[tuple[MxRecord, ...]]:
@@ -46,14 +49,38 @@ class FakeResolver:
         await asyncio.sleep(0)
         return join_families(self._look_up(host, "AAAA", tuple), self._look_up(host, "A", tuple))
 
+    async def tlsa(self, port: int, host: str) -> Answer[tuple[TlsaRecord, ...]]:
+        await asyncio.sleep(0)
+        return self._look_up(f"_{port}._tcp.{host}", "TLSA", lambda them: tuple(TlsaRecord(*one) for one in them))
+
+    async def alias(self, host: str) -> Answer[tuple[str, ...]]:
+        await asyncio.sleep(0)
+        self.questions.append((host, "CNAME"))
+        records = self.zone.get(host, {})
+        if not isinstance(records, Mapping) or "CNAME" not in records:
+            return NoData(authenticated=self._is_signed(host))
+        return Found((records["CNAME"],), _TTL, self._is_signed(host))
+
+    async def text(self, label: str, domain: str) -> Answer[tuple[str, ...]]:
+        await asyncio.sleep(0)
+        return self._look_up(f"{label}.{domain}", "TXT", tuple)
+
+    def _is_signed(self, name: str) -> bool:
+        return any(name == zone or name.endswith(f".{zone}") for zone in self.signed)
+
     def _look_up(self, name: str, kind: str, read: Any) -> Answer[Any]:
         self.questions.append((name, kind))
+        asked, is_signed = name, True
         for _ in range(9):
+            is_signed = is_signed and self._is_signed(name)
             records = self.zone.get(name.lower().rstrip("."), NoSuchName())
             if isinstance(records, _WHOLE):
                 return records
             if "CNAME" not in records:
-                answer = records.get(kind, NoData())
-                return answer if isinstance(answer, _WHOLE) else Found(read(answer), _TTL)
+                answer = records.get(kind, NoData(authenticated=is_signed))
+                canonical = "" if name == asked else name
+                if isinstance(answer, _WHOLE):
+                    return answer
+                return Found(read(answer), _TTL, is_signed, canonical=canonical)
             name = records["CNAME"]
         return Trouble("more than 8 aliases in a row, or a loop of aliases")

@@ -48,7 +48,12 @@ class Wire(StringTransport):
         self.tls.append(creator)
 
     def getHandle(self) -> Any:
-        return SimpleNamespace(get_session=lambda: None)
+        return SimpleNamespace(
+            get_session=lambda: None,
+            get_protocol_version_name=lambda: "TLSv1.3",
+            get_cipher_name=lambda: "TLS_AES_256_GCM_SHA384",
+            get_app_data=lambda: None,
+        )
 
     def write(self, data: bytes) -> None:
         if self.closed:
