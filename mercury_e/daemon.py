@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from mercury_e.breaker import Knock, Rules
 from mercury_e.interfaces import own_addresses
@@ -31,7 +32,7 @@ class DirectDaemon(SendingDaemon):
 
     def __init__(self, config: Config) -> None:
         self._lookout: Lookout | None = None
-        super().__init__(config, "e", Lane.DIRECT, _planner, _no_secret)
+        super().__init__(config, "e", Lane.DIRECT, _planner, _no_secret, _authorities)
         office = self._office
         self._lookout = Lookout(
             office.spool.root,
@@ -118,7 +119,12 @@ def _planner(config: Config, table: RoutingTable, resolver: Resolver) -> EndToEn
         port=config.direct.port,
         allowed=config.direct.allow_addresses,
         own_addresses=own_addresses(),
+        dane=config.direct.dane,
     )
+
+
+def _authorities(config: Config) -> Path | None:
+    return config.direct.authorities
 
 
 def _no_secret(path: str) -> str:

@@ -1,8 +1,8 @@
 """What is demanded of the TLS of a mail host: by a route, by its TLSA records, by its domain's policy, by the sender.
 
-Here: which of them counts, and the questions about TLSA. The order: a route of ours; else DANE (RFC 7672); else MTA-STS
-(RFC 8461 §2: a policy never weakens DANE); else TLS where it is offered. Not here: what the records mean (dane.py),
-where policies come from (policies.py).
+Here: which of them counts, and the questions about TLSA. The order: a route of ours; else DANE (RFC 7672); else
+MTA-STS (RFC 8461 §2: a policy never weakens DANE); else TLS where it is offered. Not here: what the records mean
+(dane.py), where policies come from (policies.py).
 """
 
 from __future__ import annotations
@@ -62,6 +62,12 @@ async def _ask_host(resolver: NameService, port: int, host: str, addresses: Answ
     return None
 
 
+def lacks_proof(demand: Demand) -> bool:
+    """The sender demands TLS all the way, and nothing proves which hosts are the right ones (RFC 8689 §4.2.1)."""
+    is_enforced = demand.policy is not None and demand.policy.mode is Mode.ENFORCE
+    return demand.is_required and demand.tls is None and not demand.is_proved and not is_enforced
+
+
 def decide_hop(target: Target, port: int, demand: Demand, finding: Finding, domain: str) -> NextHop | str:
     """The hop, or why no mail may go to this host now. `domain` is that of the recipients."""
     if isinstance(finding, Trouble):
@@ -94,8 +100,6 @@ def _by_policy(hop: NextHop, demand: Demand) -> NextHop | str:
         return "the MTA-STS policy of the domain does not name it"
     if is_enforced:
         return _with(hop, Tls.VERIFY)
-    if demand.is_required and not demand.is_proved:
-        return "neither DNSSEC nor MTA-STS proves that it is the domain's mail host, as REQUIRETLS demands"
     return hop
 
 

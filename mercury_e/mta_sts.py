@@ -20,7 +20,8 @@ _HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9
 
 
 class Mode(StrEnum):
-    """ENFORCE: no mail to a host that is not as it should be. TESTING: mail goes, and reports tell. NONE: no policy."""
+    """ENFORCE: no mail to a host that is not as it should be. TESTING: mail goes, and reports tell. NONE: no
+    policy."""
 
     ENFORCE = "enforce"
     TESTING = "testing"

@@ -8,7 +8,7 @@ addresses may be dialled (reach.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from mercury_e.reach import Reach, pick_addresses
@@ -24,12 +24,14 @@ _NULL = "."
 class Exchangers:
     """The hosts that take mail for a domain, best first, equals by name: two domains with equal ones share a way.
 
-    `implicit`: no MX records, the domain is its own host. `stale`: known from an old answer only.
+    `implicit`: no MX records, the domain is its own host. `stale`: known from an old answer only. `is_proved`: DNSSEC
+    proves them.
     """
 
     records: tuple[MxRecord, ...]
     implicit: bool = False
     stale: bool = False
+    is_proved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,9 @@ def read_exchangers(
         case NoData():
             #  RFC 5321 §5.1: "If an empty list of MXs is returned, the address is treated as if it was associated
             #  with an implicit MX RR with a preference of 0, pointing to that host."
-            return _cut_off(domain, Exchangers((MxRecord(0, domain),), True, answer.stale), own_names)
+            return _cut_off(
+                domain, Exchangers((MxRecord(0, domain),), True, answer.stale, answer.authenticated), own_names
+            )
         case NoSuchName():
             return Failed(Reply(550, "5.1.2", f"the domain {printable(domain)} does not exist"))
         case Trouble():
@@ -74,7 +78,7 @@ def _read_found(domain: str, answer: Found[tuple[MxRecord, ...]], own_names: fro
         return _unless_stale(refusal, domain, answer.stale)
     if not hosts:
         return _unless_stale(_unroutable(domain, "names no valid mail host"), domain, answer.stale)
-    return _cut_off(domain, Exchangers(hosts, stale=answer.stale), own_names)
+    return _cut_off(domain, Exchangers(hosts, stale=answer.stale, is_proved=answer.authenticated), own_names)
 
 
 def _cut_off(domain: str, exchangers: Exchangers, own_names: frozenset[str]) -> Exchangers | Refusal:
@@ -85,7 +89,7 @@ def _cut_off(domain: str, exchangers: Exchangers, own_names: frozenset[str]) -> 
     better = tuple(record for record in exchangers.records if record.preference < min(ours))
     if not better:
         return _unless_stale(_loop(domain), domain, exchangers.stale)
-    return Exchangers(better, exchangers.implicit, exchangers.stale)
+    return replace(exchangers, records=better)
 
 
 def order_hosts(exchangers: Exchangers, shuffle: Callable[[list[MxRecord]], None]) -> tuple[MxRecord, ...]:

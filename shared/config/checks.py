@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from shared.config.filters import check_filters
-from shared.config.hop_checks import check_hop
+from shared.config.hop_checks import check_hop, fault_of_file
 from shared.config.listeners import Listener, ListenerKind, ListenerTls
 from shared.config.local import Certificates
 from shared.config.local_checks import check_local
@@ -44,6 +44,8 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
     for hop in _hops(config):
         yield from check_hop(hop)
     yield from _check_retry(config)
+    if config.direct.authorities is not None and (fault := fault_of_file(config.direct.authorities)):
+        yield config.direct.origin.problem(fault, "authorities")
 
 
 def _check_site(config: Config, given: Settings) -> Iterator[Problem]:
@@ -125,12 +127,16 @@ def _check_route(route: RouteSettings) -> Iterator[Problem]:
         yield route.origin.problem("'deliver' and 'via' exclude each other: 'via' relays to that host", "deliver")
     if route.via is None and route.deliver is None:
         yield route.origin.problem("the route says neither 'deliver' nor 'via'")
+    if route.pins and (route.via is not None or route.tls not in (Tls.PIN, Tls.VERIFY)):
+        yield route.origin.problem("'pins' of a route need 'deliver: direct' and 'tls: pin' (or 'verify')", "pins")
     if route.tls is None:
         return
     if route.via is not None and "tls" in route.via.model_fields_set and route.via.tls is not route.tls:
         yield route.origin.problem("'tls' stands here and below 'via', and they differ", "tls")
-    if route.tls is Tls.PIN:
-        yield route.origin.problem("'pin' stands below 'via' or with a smarthost, beside its 'pins'", "tls")
+    if route.tls is Tls.PIN and route.via is not None:
+        yield route.origin.problem("'pin' stands below 'via', beside its 'pins'", "tls")
+    elif route.tls is Tls.PIN and not route.pins:
+        yield route.origin.problem("'tls: pin' needs 'pins'", "tls")
     if route.deliver is Delivery.RELAY:
         yield route.origin.problem("'tls' of a relay stands with the site's smarthost", "tls")
     if route.deliver is Delivery.HOLD:

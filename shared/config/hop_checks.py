@@ -52,6 +52,8 @@ def _check_plain_text(hop: Hop) -> Iterator[Problem]:
 
 def _check_trust(hop: Hop) -> Iterator[Problem]:
     origin = hop.origin
+    if hop.tls is Tls.DANE:
+        yield origin.problem("'tls: dane' is for direct delivery: write 'deliver: direct' and 'tls: dane'", "tls")
     if hop.tls is Tls.PIN and not hop.pins:
         yield origin.problem("'tls: pin' needs 'pins'", "tls")
     if hop.pins and hop.tls not in (Tls.PIN, Tls.VERIFY):
@@ -65,13 +67,13 @@ def _check_trust(hop: Hop) -> Iterator[Problem]:
     if hop.certificate is not None and hop.key is None:
         yield origin.problem("'certificate' needs its 'key'", "certificate")
     for name, path in (("authorities", hop.authorities), ("certificate", hop.certificate)):
-        if path is not None and (fault := _fault_of_file(path)):
+        if path is not None and (fault := fault_of_file(path)):
             yield origin.problem(fault, name)
     if hop.key is not None and (fault := fault_of_secret(hop.key)):
         yield origin.problem(fault, "key")
 
 
-def _fault_of_file(path: Path) -> str:
+def fault_of_file(path: Path) -> str:
     if os.path.isfile(path):
         return ""
     return f"{shown(str(path), longest=1000)} does not exist, or is no file"

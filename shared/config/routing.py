@@ -63,4 +63,4 @@ def _site(name: str, site: SiteSettings, word: WordInForce | None) -> Site:
 
 def _rule(route: RouteSettings) -> RouteRule:
     via = next_hop(route.via, route.tls) if route.via else None
-    return RouteRule(route.to, route.deliver, via, None if via else route.tls, route.source)
+    return RouteRule(route.to, route.deliver, via, None if via else route.tls, route.pins, route.source)

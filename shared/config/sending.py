@@ -8,7 +8,19 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from shared.config.scalars import Count, Duration, Endpoint, Factor, Network, Port, Server, Several, parse_word
+from shared.config.scalars import (
+    Count,
+    Duration,
+    Endpoint,
+    Factor,
+    File,
+    Flag,
+    Network,
+    Port,
+    Server,
+    Several,
+    parse_word,
+)
 from shared.config.setting import Setting
 
 
@@ -41,17 +53,22 @@ class Reports(Setting):
 
 
 class Dns(Setting):
-    """`servers` empty: those of resolv.conf. `timeout`: seconds for one question, all tries together."""
+    """`servers` empty: those of resolv.conf. `timeout`: seconds for one question, all tries together. `trust_ad`:
+    what they call proved by DNSSEC is believed although they are not on this host."""
 
     servers: tuple[Server, ...] = ()
     timeout: Duration = 10.0
+    trust_ad: Flag = False
 
 
 class Direct(Setting):
-    """`allow_addresses`: networks in private, loopback or reserved space that an MX may point into."""
+    """`allow_addresses`: networks in private, loopback or reserved space that an MX may point into. `authorities`: a
+    PEM file of the only ones to believe. `dane`: TLSA records are looked for."""
 
     port: Port = 25
     allow_addresses: tuple[Network, ...] = ()
+    dane: Flag = True
+    authorities: File | None = None
 
 
 #  Mail hosts of large providers, each run by somebody else: that all of them are down at once does not happen.

@@ -128,9 +128,10 @@ class SiteSettings(Setting):
 
 
 class RouteSettings(Setting):
-    """An exception: recipients that match `to` go as `deliver` says, or `via` a hop."""
+    """An exception: recipients that match `to` go as `deliver` says, or `via` a hop. `pins`: for `tls: pin`."""
 
     to: Several[Pattern]
     deliver: DeliveryWord | None = None
     via: Via | None = None
     tls: TlsDemand | None = None
+    pins: tuple[Pin, ...] = ()

@@ -29,8 +29,8 @@ class SrvRecord(NamedTuple):
 
 
 class TlsaRecord(NamedTuple):
-    """One TLSA record (RFC 6698 §2.1): how (`usage`) the server's certificate or its key (`selector`), whole or hashed
-    (`matching`), has to be `data`."""
+    """One TLSA record (RFC 6698 §2.1): how (`usage`) the server's certificate or its key (`selector`), whole or
+    hashed (`matching`), has to be `data`."""
 
     usage: int
     selector: int

@@ -35,8 +35,8 @@ _TIMED_OUT = Trouble("timed out")
 
 
 class Exchange:
-    """Asks the servers of a list, in its order. `timeout` is for all of them and all rounds together. `is_trusted`: the
-    way to them is as safe as if they were on this host."""
+    """Asks the servers of a list, in its order. `timeout` is for all of them and all rounds together. `is_trusted`:
+    the way to them is as safe as if they were on this host."""
 
     def __init__(
         self,
@@ -57,7 +57,8 @@ class Exchange:
     async def ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.message.Message | Trouble:
         """A reply with NOERROR or NXDOMAIN, from a server that may give one; else what is wrong with each.
 
-        The AD bit of the reply is cleared unless every server is on this host or trusted: on the way anyone can set it.
+        The AD bit of the reply is cleared unless every server is on this host or trusted: on the way anyone can set
+        it.
         """
         async with self._gate:
             reply = await self._ask_in_turn(name, kind)

@@ -54,7 +54,7 @@ class Envelope:
     `sender` is None for the null sender `<>`. `arrived` is Unix time in seconds. `site` names the site of the
     client it came from; `login` the account that sent it, or empty; `client` the address and HELO name of the
     client, for the operator. `priority` is RFC 6710's -9..9; urgent mail goes first. `cause` is the queue id of the
-    message that this one reports about, or empty.
+    message that this one reports about, or empty. `tls_optional`: its header says `TLS-Required: no` (RFC 8689 §3).
     """
 
     id: str
@@ -71,6 +71,7 @@ class Envelope:
     client: str = ""
     priority: int = 0
     cause: str = ""
+    tls_optional: bool = False
 
     @property
     def sender_text(self) -> str:

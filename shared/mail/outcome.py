@@ -13,8 +13,8 @@ from shared.mail.reply import Reply
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The next hop has taken responsibility. `passes_dsn`: it will report success itself (RFC 3461 §5.2). `detail` says
-    over which kind of connection it went, where that is known."""
+    """The next hop has taken responsibility. `passes_dsn`: it will report success itself (RFC 3461 §5.2). `detail`
+    says over which kind of connection it went, where that is known."""
 
     reply: Reply
     host: str = ""

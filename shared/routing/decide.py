@@ -24,12 +24,13 @@ LANE_OF = {Delivery.RELAY: Lane.RELAY, Delivery.DIRECT: Lane.DIRECT, Delivery.HO
 @dataclass(frozen=True, slots=True)
 class Route:
     """`hops` are the next hops of a relayed recipient, in order. `tls` is what a rule demands of a direct delivery
-    (None: no demand of ours). `reason` names the local domain, the rule (file:line) or the site."""
+    (None: no demand of ours) with its `pins`. `reason` names the local domain, the rule (file:line) or the site."""
 
     lane: Lane
     hops: tuple[NextHop, ...] = ()
     tls: Tls | None = None
     reason: str = ""
+    pins: tuple[str, ...] = ()
 
 
 def decide_route(table: RoutingTable, recipient: Address, site: str) -> Route:
@@ -95,10 +96,10 @@ def _by_rule(table: RoutingTable, rule: RouteRule, pattern: str, site: str) -> R
         return Route(Lane.RELAY, (rule.via,), None, f"{where}: via {rule.via}")
     if rule.deliver is None:
         way = _by_site(table, site)
-        return Route(way.lane, way.hops, rule.tls, f"{where}: {way.reason}")
+        return Route(way.lane, way.hops, rule.tls, f"{where}: {way.reason}", rule.pins)
     if rule.deliver is Delivery.RELAY:
         return _relay(table, site, where)
-    return Route(LANE_OF[rule.deliver], (), rule.tls, f"{where}: {rule.deliver}")
+    return Route(LANE_OF[rule.deliver], (), rule.tls, f"{where}: {rule.deliver}", rule.pins)
 
 
 def _by_site(table: RoutingTable, name: str) -> Route:

@@ -28,8 +28,8 @@ class Trust:
 
     `pins` are the SHA-256 of public keys (SubjectPublicKeyInfo) in base64; the server must hold one of them, beside
     what `verify` demands. `authorities`, `certificate` and `key` are paths of PEM files; what is signed by
-    `authorities` is believed and nothing else. `associations` are usable TLSA records (usage, selector, matching, data),
-    and `names` those that, beside the host's own, a certificate may have when they speak of its authority.
+    `authorities` is believed and nothing else. `associations` are usable TLSA records (usage, selector, matching,
+    data), and `names` those that, beside the host's own, a certificate may have when they speak of its authority.
     """
 
     pins: tuple[str, ...] = ()

@@ -24,13 +24,15 @@ class RouteRule:
     """An exception for the recipients that match one of the patterns in `to` (see parse_pattern).
 
     `via` sends them to that hop; otherwise `deliver` takes the place of the site's word. `tls` is what MercuryE shall
-    demand when they go direct. `source` is `file:line`, for people; rules that differ only there are the same rule.
+    demand when they go direct, and `pins` the keys that are meant by `tls: pin`. `source` is `file:line`, for people;
+    rules that differ only there are the same rule.
     """
 
     to: tuple[str, ...]
     deliver: Delivery | None = None
     via: NextHop | None = None
     tls: Tls | None = None
+    pins: tuple[str, ...] = ()
     source: str = field(default="", compare=False)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from shared.config.model import Config
@@ -16,6 +17,8 @@ from shared.dns.resolver import Resolver
 from shared.routing.lane import Lane
 from shared.routing.table import RoutingTable
 from shared.service.post_office import PostOffice, retry_policy
+from shared.service.trouble import StartTrouble
+from shared.tls.client import ClientTls, TrustUnusable
 from shared.transport.carrier import SmtpCarrier
 
 MakePlanner = Callable[[Config, RoutingTable, Resolver], RoutePlanner]
@@ -28,8 +31,15 @@ class SendingDaemon:
     """Satisfies shared.service.life.Daemon. `name` is c or e."""
 
     def __init__(
-        self, config: Config, name: str, lane: Lane, make_planner: MakePlanner, read_secret: Callable[[str], str]
+        self,
+        config: Config,
+        name: str,
+        lane: Lane,
+        make_planner: MakePlanner,
+        read_secret: Callable[[str], str],
+        authorities: Callable[[Config], Path | None] = lambda config: None,
     ) -> None:
+        """`authorities`: the PEM file of those that are believed; None for those of the system."""
         from twisted.internet import reactor
 
         self._reactor: Any = reactor
@@ -37,8 +47,9 @@ class SendingDaemon:
         self._lane = lane
         self._make_planner = make_planner
         self._read_secret = read_secret
+        self._authorities = authorities
         self._office = PostOffice(config, name, asyncio.get_running_loop(), reactor)
-        self._resolver = Resolver(config.dns.servers, config.dns.timeout)
+        self._resolver = self._make_resolver()
         self._carrier = self._make_carrier()
         self._retired: set[asyncio.Task[None]] = set()
         self._runner = self._office.drain(config, lane, self._planner(), self._carrier)
@@ -51,11 +62,15 @@ class SendingDaemon:
     async def reload(self, config: Config) -> None:
         """What is being carried goes on as it began; the next attempt uses the new configuration."""
         old = (self._carrier, self._resolver)
-        is_other_way = config.dns != self._config.dns or config.hostname != self._config.hostname
+        is_other_way = (
+            config.dns != self._config.dns
+            or config.hostname != self._config.hostname
+            or self._authorities(config) != self._authorities(self._config)
+        )
         self._config = config
         self._office.use(config)
         if is_other_way:
-            self._resolver = Resolver(config.dns.servers, config.dns.timeout)
+            self._resolver = self._make_resolver()
             self._carrier = self._make_carrier()
             self._retire(*old)
         self._runner.reload(
@@ -89,12 +104,23 @@ class SendingDaemon:
     def _say_unreached(self) -> None:
         """A message has just found nobody to go to. Nothing follows from that here."""
 
+    def _make_resolver(self) -> Resolver:
+        dns = self._config.dns
+        return Resolver(dns.servers, dns.timeout, is_trusted=dns.trust_ad)
+
+    def _make_tls(self) -> ClientTls:
+        try:
+            return ClientTls(self._authorities(self._config))
+        except TrustUnusable as trouble:
+            raise StartTrouble(f"verify certificates: {trouble}", "see `direct.authorities`") from trouble
+
     def _make_carrier(self) -> SmtpCarrier:
         return SmtpCarrier(
             reactor=self._reactor,
             helo=self._config.hostname,
             resolver=self._resolver,
             read_secret=self._read_secret,
+            tls=self._make_tls(),
             are_smarthosts=self._lane is Lane.RELAY,
             unreached=self._say_unreached,
         )

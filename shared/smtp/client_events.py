@@ -42,9 +42,9 @@ class Opening:
     """What must be established before mail is handed over.
 
     `is_secure`: TLS runs from the first byte (port 465), and `secured()` is called before anything is received.
-    `login_in_clear` allows a password without TLS; nothing sets it by itself. `lmtp`: the server speaks LMTP
-    (RFC 2033): LHLO, and after the message an answer for each recipient. `why_clear`: for the record, when STARTTLS is
-    not said although it might be.
+    `login_in_clear` allows a password without TLS; nothing sets it by itself. `lmtp`: the server speaks LMTP (RFC
+    2033): LHLO, and after the message an answer for each recipient. `why_clear`: for the record, when STARTTLS is not
+    said although it might be.
     """
 
     helo: str

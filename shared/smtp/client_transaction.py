@@ -22,7 +22,8 @@ SMALL = 131072  #  octets up to which a message is written in one piece
 
 
 class Transaction:
-    """`security` says of a delivery how it went. `script` holds the commands not yet said. `accepted` are the recipients the server has said yes to."""
+    """`security` says of a delivery how it went. `script` holds the commands not yet said. `accepted` are the
+    recipients the server has said yes to."""
 
     __slots__ = (
         "_content",

@@ -49,6 +49,8 @@ def _render_fields(envelope: Envelope) -> bytes:
         fields += b" smtputf8=1"
     if envelope.requiretls:
         fields += b" requiretls=1"
+    if envelope.tls_optional:
+        fields += b" tlsoptional=1"
     if envelope.ret is not None:
         fields += b" ret=" + envelope.ret.encode("ascii")
     if envelope.priority:
@@ -148,6 +150,7 @@ def _parse_fields(words: list[str], recipients: tuple[Recipient, ...]) -> Envelo
         client=_plain(get("client", "")),
         priority=int(get("priority", "0")),
         cause=_plain(get("cause", "")),
+        tls_optional="tlsoptional" in fields,
     )
 
 

@@ -3,9 +3,9 @@
 `verified` checks chain and name (service-identity: SAN only, no common name); `unverified` encrypts against whoever
 only listens. TLS 1.2 is the least in both. A session is resumed with the same server under the same demand and never
 under another one, so that a session made without verification cannot pass for a verified one. Beside that a server
-may be held to the keys it is known to have (pins), to what the DNS says of it (dane.py), to authorities of its own, and
-be shown a certificate of ours; the files are read again when they have changed. What a certificate is worth is found out
-in every case, for the record.
+may be held to the keys it is known to have (pins), to what the DNS says of it (dane.py), to authorities of its own,
+and be shown a certificate of ours; the files are read again when they have changed. What a certificate is worth is
+found out in every case, for the record.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL, crypto
@@ -72,7 +73,7 @@ class RememberedServer:
         #  A chain of usage 2 is looked at whole each time, and a resumed session may have forgotten it.
         self._is_resumed = all(usage == DANE_EE for usage, *_ in trust.associations)
         self._session: SSL.Session | None = None
-        self._doubt = ""
+        self._doubt = "nobody knows"
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
@@ -115,8 +116,8 @@ class RememberedServer:
 
     def _find_doubt(self, connection: SSL.Connection) -> str:
         """Why its certificate proves nothing, had anybody asked. A resumed session shows none: it is as it was."""
-        seen = connection.get_app_data()
-        if isinstance(seen, _Seen) and seen.is_shown:
+        seen = _seen.get(connection)
+        if seen is not None and seen.is_shown:
             self._doubt = seen.doubt or _name_problem(connection, self._name)
         return self._doubt
 
@@ -135,10 +136,14 @@ class _Seen:
         self.doubt = ""
 
 
+#  The data that a connection can hold itself is Twisted's.
+_seen: WeakKeyDictionary[SSL.Connection, _Seen] = WeakKeyDictionary()
+
+
 def _note_certificate(connection: SSL.Connection, certificate: object, code: int, depth: int, ok: int) -> bool:
     """OpenSSL's question for each certificate of a chain, and for each fault: go on."""
-    seen = connection.get_app_data()
-    if isinstance(seen, _Seen):
+    seen = _seen.get(connection)
+    if seen is not None:
         seen.is_shown = True
         if code and not seen.doubt:
             seen.doubt = _words_of(code) or f"fault {code}"
@@ -155,7 +160,7 @@ class _Unverified:
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection = SSL.Connection(self._context, None)
-        connection.set_app_data(_Seen())
+        _seen[connection] = _Seen()
         if self._server_name:
             connection.set_tlsext_host_name(self._server_name)
         return connection

@@ -84,7 +84,7 @@ class SmtpCarrier:
         troubles: list[Unreached] = [_STOPPING] if self._is_closing else []
         passed_over: list[Unreached] = []
         for hop in self._hops_in_turn(leg.hops, passed_over) if not self._is_closing else ():
-            if envelope.requiretls and hop.tls not in (Tls.VERIFY, Tls.PIN):
+            if envelope.requiretls and hop.tls not in (Tls.VERIFY, Tls.PIN, Tls.DANE):
                 hop = replace(hop, tls=Tls.VERIFY)  #  RFC 8689 §4.2.1
             before = passed_over + troubles if passed_over or troubles else ()
             remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes, leg, before)

@@ -49,7 +49,7 @@ ROUTE = "sites: {a: {delivery: direct}}\nroutes:\n- {to: [x], %s}"
             SMARTHOST.replace("host: b", "host: 192.0.3.1") % "tls: off",
             "1:66 plain text to 192.0.3.1, which is no private",
         ),
-        (ROUTE % "deliver: direct, tls: pin", "3:35 'pin' stands below 'via'"),
+        (ROUTE % "deliver: direct, tls: pin", "3:35 'tls: pin' needs 'pins'"),
         (SMARTHOST % "login: c", "1:60 'login' needs a 'password_file'"),
         (SMARTHOST % "password_file: /run/credentials/x/y", "1:68 'password_file' needs a 'login'"),
         (ROUTE % "deliver: direct, via: {host: c}", "3:22 'deliver' and 'via' exclude each other"),

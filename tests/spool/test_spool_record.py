@@ -38,6 +38,7 @@ ENVELOPE = st.builds(
     body=st.sampled_from(Body),
     smtputf8=st.booleans(),
     requiretls=st.booleans(),
+    tls_optional=st.booleans(),
     ret=st.one_of(st.none(), st.sampled_from(Return)),
     envid=st.text(max_size=30),
     login=st.text(max_size=30),

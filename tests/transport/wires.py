@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet import error
@@ -30,6 +29,19 @@ TAKEN = ("250 2.1.0 ok", "250 2.1.5 ok", "354 go")
 BUFFER = 65536
 
 
+class Handle:
+    """What is asked of a TLS connection after its handshake."""
+
+    def get_session(self) -> None:
+        return None
+
+    def get_protocol_version_name(self) -> str:
+        return "TLSv1.3"
+
+    def get_cipher_name(self) -> str:
+        return "TLS_AES_256_GCM_SHA384"
+
+
 class Wire(StringTransport):
     """One end of a connection. Reads only when told to, as a slow peer does; closing takes a turn of the reactor."""
 
@@ -48,12 +60,7 @@ class Wire(StringTransport):
         self.tls.append(creator)
 
     def getHandle(self) -> Any:
-        return SimpleNamespace(
-            get_session=lambda: None,
-            get_protocol_version_name=lambda: "TLSv1.3",
-            get_cipher_name=lambda: "TLS_AES_256_GCM_SHA384",
-            get_app_data=lambda: None,
-        )
+        return Handle()
 
     def write(self, data: bytes) -> None:
         if self.closed:
