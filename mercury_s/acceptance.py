@@ -17,6 +17,7 @@ from mercury_s.screening import Screening
 from mercury_s.submission import Completion, Submitter
 from shared.mail.address import Address
 from shared.mail.envelope import Body, Envelope, Recipient
+from shared.mail.header_value import value_of
 from shared.mail.trace import Arrival, render_date, render_received
 from shared.routing.decide import split_by_lane
 from shared.smtp import replies
@@ -54,6 +55,7 @@ class Acceptance:
         self._gate = HeaderGate()
         self._draft: Draft | None = None
         self._received = b""
+        self._header = b""
 
     def add(self, given: RecipientGiven, address: Address) -> None:
         """One more recipient. Named twice, it still gets the message once."""
@@ -116,6 +118,10 @@ class Acceptance:
             self._draft.abandon()
             self._draft = None
 
+    def header_value(self, name: bytes) -> str:
+        """Of the header as it was deposited; see value_of."""
+        return value_of(self._header, name)
+
     @property
     def size(self) -> int:
         return self._draft.size if self._draft is not None else 0
@@ -131,7 +137,8 @@ class Acceptance:
         if self.refusal is not None or self._draft is None:
             return
         if not was_open and self._gate.is_open:
-            self._judge_header(self._gate.header)
+            self._header = self._gate.header
+            self._judge_header(self._header)
             if self.refusal is None and self._submitter is not None:
                 content = self._completed(self._submitter, content)
             if self.refusal is not None:
@@ -161,4 +168,5 @@ class Acceptance:
         if isinstance(header, Refuse):
             self.refusal = header
             return b""
+        self._header = header
         return header + content[len(self._gate.header) :]

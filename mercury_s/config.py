@@ -73,6 +73,7 @@ def make_door(
         most_sessions_of_client=limits.sessions_per_client,
         clock=time.time,
         filters=Filters(config.receive.filters) if config.receive.filters else None,
+        keeps_subjects=config.history.subjects,
         identities=_identity_rules(config.receive.submission),
         porter=porter,
         throttle=None if throttle.is_idle else throttle,

@@ -76,6 +76,7 @@ class Door:
     reception: Reception | None = None
     filters: Filters | None = None
     identities: IdentityRules = IdentityRules()  # noqa: RUF009 - it is frozen
+    keeps_subjects: bool = False
 
     @property
     def blacklist(self) -> Blacklisting:

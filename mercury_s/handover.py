@@ -28,9 +28,21 @@ class Handover:
     """The messages of one session, one after another: `acceptance` is the one at hand, `taken` counts those we took.
     What speaks against a message is returned, for the session to say it."""
 
-    __slots__ = ("_conversation", "_guest", "_is_gone", "_porter", "_wire", "acceptance", "is_depositing", "taken")
+    __slots__ = (
+        "_conversation",
+        "_guest",
+        "_is_gone",
+        "_keeps_subjects",
+        "_porter",
+        "_wire",
+        "acceptance",
+        "is_depositing",
+        "taken",
+    )
 
-    def __init__(self, guest: Guest, conversation: ServerConversation, wire: Wire, porter: Porter) -> None:
+    def __init__(
+        self, guest: Guest, conversation: ServerConversation, wire: Wire, porter: Porter, keeps_subjects: bool = False
+    ) -> None:
         self.acceptance: Acceptance | None = None
         self.taken = 0
         self.is_depositing = False
@@ -38,6 +50,7 @@ class Handover:
         self._conversation = conversation
         self._wire = wire
         self._porter = porter
+        self._keeps_subjects = keeps_subjects
         self._is_gone = False
 
     @property
@@ -147,6 +160,8 @@ class Handover:
             recipient=",".join([str(recipient.address) for recipient in acceptance.recipients[:20]]),
             recipients=len(acceptance.recipients),
             size=acceptance.size,
+            message_id=acceptance.header_value(b"message-id") or None,
+            subject=acceptance.header_value(b"subject") or None if self._keeps_subjects else None,
         )
 
 

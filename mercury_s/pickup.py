@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
+from mercury_s.header import header_end
 from shared.config.model import Config
+from shared.mail.header_value import value_of
 from shared.observe import events
 from shared.observe.log import log
 from shared.service.injection import Counter, Unfit, Writer, compose, is_trusted
@@ -138,6 +140,7 @@ class Pickup:
             recipient=",".join(recipients[:20]),
             recipients=len(recipients),
             size=len(message),
+            message_id=value_of(message[: header_end(message)], b"message-id") or None,
         )
 
     async def _refuse(self, name: str, reason: str) -> None:

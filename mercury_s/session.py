@@ -88,7 +88,7 @@ class Session:
             self._conversation.home = door.home
         self._authentication = Authentication(door, self._guest, wire)
         self._checking: asyncio.Task[None] | None = None
-        self._handover = Handover(self._guest, self._conversation, wire, door.porter)
+        self._handover = Handover(self._guest, self._conversation, wire, door.porter, door.keeps_subjects)
         chains = door.filters.for_client(address) if door.filters and not welcome.exempt else None
         self._screening = Screening(chains, address, door.porter) if chains else None
         self._inquiry = Inquiry(door, terms, self._guest, wire, self._screening)

@@ -18,7 +18,7 @@ FLOORS = [
     {"mercury_s", "mercury_c", "mercury_e", "shared.admin"},
     {"shared.service"},
     {"shared.delivery", "shared.transport", "shared.control"},
-    {"shared.spool", "shared.dns", "shared.tls", "shared.state", "shared.config"},
+    {"shared.spool", "shared.dns", "shared.tls", "shared.state", "shared.config", "shared.history"},
     {"shared.observe"},  # below those who have something to say: the spool sets an entry aside with an event
     {"shared.smtp", "shared.routing", "shared.retry", "shared.dsn", "shared.maildir"},
     {"shared.mail"},

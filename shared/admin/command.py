@@ -25,6 +25,7 @@ NOUNS = {
     "blacklist": "shared.admin.blacklist:blacklist",
     "config": "shared.admin.configuration:config",
     "demo": "shared.admin.demo.command:demo",
+    "find": "shared.admin.find:find",
     "queue": "shared.admin.queue:queue",
     "route": "shared.admin.route:route",
     "sendmail": "shared.admin.sendmail_command:sendmail",

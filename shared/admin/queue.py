@@ -14,6 +14,7 @@ from shared.admin.actions import Action, Operator, operator
 from shared.admin.census import Census, take_census
 from shared.admin.command import DONE, NOTHING_MATCHED, SOME_FAILED, Office, PrefixGroup
 from shared.admin.entries import QUEUED, WAITING, QueueEntry
+from shared.admin.find import history_of
 from shared.admin.output import age, echo_json, echo_table, octets, when
 from shared.admin.queue_check import check
 from shared.admin.selection import QueueId, Selection, changing, selecting
@@ -172,8 +173,8 @@ def _shown(entry: QueueEntry, now: float) -> dict[str, str]:
 @as_json
 @click.pass_obj
 def trail(office: Office, queue_id: str, as_json: bool) -> None:
-    """What happened to a message, step by step; finished ones too, as long as the events are kept."""
-    steps: list[Step] = tell(spool_of(office), office.config.state / "events", queue_id)
+    """What happened to a message, step by step; finished ones too, as long as the history is kept."""
+    steps: list[Step] = tell(spool_of(office), history_of(office), queue_id)
     for step in steps:
         if as_json:
             echo_json(step.as_json())

@@ -167,15 +167,15 @@ class SpoolOutbox(Outbox):
         from shared.service.injection import Unfit
 
         try:
-            id, envelope = asyncio.run(self._deposit(wish, raw))
+            id, envelope, message = asyncio.run(self._deposit(wish, raw))
         except Unfit as unfit:
             raise Stop(EX_DATAERR, str(unfit)) from unfit
         except OSError as error:
             raise Stop(EX_TEMPFAIL, f"the spool {self._spool.root} takes nothing: {error.strerror}") from error
-        self._tell(envelope, len(raw))
+        self._tell(envelope, message)
         return id
 
-    async def _deposit(self, wish: Wish, raw: bytes) -> tuple[str, Envelope]:
+    async def _deposit(self, wish: Wish, raw: bytes) -> tuple[str, Envelope, bytes]:
         """Durable when it returns. Raises Unfit, OSError."""
         from shared.maildir.committer import Committer
         from shared.service.injection import compose
@@ -193,10 +193,11 @@ class SpoolOutbox(Outbox):
             await deposit(depositor, letters, message)
         finally:
             committer.stop()
-        return id, letters[0].envelope
+        return id, letters[0].envelope, message
 
-    def _tell(self, envelope: Envelope, size: int) -> None:
+    def _tell(self, envelope: Envelope, message: bytes) -> None:
         """The event with which the story of a message begins, if the place for events is ours to write."""
+        from shared.mail.header_value import value_of
         from shared.observe import events
         from shared.observe.log import EventLog
         from shared.observe.sinks import RecordFile
@@ -214,7 +215,8 @@ class SpoolOutbox(Outbox):
             sender=envelope.sender_text or "<>",
             recipient=",".join(str(one.address) for one in envelope.recipients[:20]),
             recipients=len(envelope.recipients),
-            size=size,
+            size=len(message),
+            message_id=value_of(message[: message.find(b"\r\n\r\n")], b"message-id") or None,
         )
         log.close()
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from shared.admin.entries import list_entries
 from shared.admin.output import moment
+from shared.history.search import History
 from shared.mail.reply import printable
 from shared.observe.events import MESSAGE_ACCEPTED
-from shared.observe.sinks import record_files
 from shared.routing.lane import Lane
 from shared.spool.spool import Spool
 from shared.spool.trail import Trail
@@ -57,10 +56,10 @@ class Step:
         return printable(f"{moment(self.at)}  {_NAMES.get(self.daemon, self.daemon):<8}  {text}")
 
 
-def tell(spool: Spool, events: Path, queue_id: str) -> list[Step]:
+def tell(spool: Spool, history: History, queue_id: str) -> list[Step]:
     """All steps of the message, the oldest first."""
     trail = list(_from_trails(spool, queue_id))
-    told = [step for step in _from_events(events, queue_id) if not _has_twin(step, trail)]
+    told = [step for step in _from_events(history, queue_id) if not _has_twin(step, trail)]
     if any(step.event == MESSAGE_ACCEPTED for step in told):
         #  The event says more than the envelope does.
         trail = [step for step in trail if step.event != _ARRIVED]
@@ -86,23 +85,13 @@ def _from_trails(spool: Spool, queue_id: str) -> Iterator[Step]:
             yield Step(record.at, record.daemon, record.event, {key: value for key, value in fields.items() if value})
 
 
-def _from_events(folder: Path, queue_id: str) -> Iterator[Step]:
-    """Lines are searched as text first: of millions, a handful is about this message.
-
-    The line in which a report was made belongs to the story of the report, too, with the message it is about.
-    """
-    wanted, reported = f'"id":"{queue_id}"'.encode(), f'"report":"{queue_id}"'.encode()
-    for path in record_files(folder):
-        try:
-            with path.open("rb") as file:
-                for line in file:
-                    if wanted in line or reported in line:
-                        yield from _parse(line, queue_id)
-        except OSError:
-            continue  # turned over for the last time, or not for our eyes
+def _from_events(history: History, queue_id: str) -> Iterator[Step]:
+    """The line in which a report was made belongs to the story of the report, too, with the message it is about."""
+    for _, _, line in history.about(queue_id):
+        yield from _parse(line, queue_id)
 
 
-def _parse(line: bytes, queue_id: str) -> Iterator[Step]:
+def _parse(line: str, queue_id: str) -> Iterator[Step]:
     try:
         fields = json.loads(line)
         at, daemon, event = float(fields.pop("at")), str(fields.pop("daemon")), str(fields.pop("event"))

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator
 
 from shared.config.listeners import Receive
 from shared.config.local import Certificates, Local
+from shared.config.observing import HistorySettings
 from shared.config.scalars import File, Hostname, Text, empty_is_default
 from shared.config.sending import Auto, Direct, Dns, Reports, Retry
 from shared.config.setting import Setting, section
@@ -39,6 +40,7 @@ class Config(Setting):
     dns: Annotated[Dns, BeforeValidator(empty_is_default)] = section()
     direct: Annotated[Direct, BeforeValidator(empty_is_default)] = section()
     auto: Annotated[Auto, BeforeValidator(empty_is_default)] = section()
+    history: Annotated[HistorySettings, BeforeValidator(empty_is_default)] = section()
 
     @property
     def pickup_folder(self) -> Path:

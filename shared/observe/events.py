@@ -168,5 +168,15 @@ CERTIFICATE_WARNING = Event(
     "certificate-warning", "something is wrong with a certificate, or soon will be", Priority.WARNING
 )
 
+# The history (shared/history).
+HISTORY_TROUBLE = Event(
+    "history-trouble",
+    "the history cannot be written; it goes on from the records later, and mail goes on",
+    Priority.ERROR,
+)
+HISTORY_BACK = Event(
+    "history-back", "the history is written again, with what was recorded meanwhile", Priority.NOTICE
+)
+
 # The operator.
 OPERATOR_ACTED = Event("operator-acted", "someone changed the queue by hand; says who, what and why", Priority.NOTICE)

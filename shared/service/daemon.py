@@ -32,6 +32,7 @@ from shared.service.life import EXIT_DONE, EXIT_TROUBLE, Daemon, Life, Signals, 
 from shared.service.listen import InheritedSockets
 from shared.service.lock import InstanceLock, lock_path
 from shared.service.notify import ServiceManager
+from shared.service.observed import Observed
 from shared.service.seat import Seat
 from shared.service.status_file import StatusFile
 from shared.service.trouble import EXPECTED, StartTrouble, line_of, user_name
@@ -72,7 +73,7 @@ def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str]
     text.hold()
     status = StatusFile(config.run, name, lambda error: log.event(events.STATUS_UNWRITTEN, reason=str(error)))
     life = Life(name, log, manager, lambda: load(path), started=text.release, say_status=status.write)
-    end = _run(name, life, build, config)
+    end = _run(name, life, lambda config: Observed(name, build(config), config), config)
     status.remove()
     if end is not None:
         log.event(events.DAEMON_START_FAILED, reason=str(end))

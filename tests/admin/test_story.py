@@ -7,9 +7,14 @@ import json
 from desk import ARRIVED, Desk
 
 from shared.admin.story import tell
+from shared.history.search import History
 from shared.routing.lane import Lane
 
 ONE = "7Q2M-K4ZC"
+
+
+def history(desk: Desk) -> History:
+    return History(desk.root / "state" / "history", desk.root / "state" / "events")
 
 
 def record(desk: Desk, file: str, at: float, event: str, daemon: str = "mercury-c", **fields: object) -> None:
@@ -24,7 +29,7 @@ def test_a_finished_message_is_told_from_the_events(desk: Desk) -> None:
     record(desk, "mercury-c.jsonl", ARRIVED + 2, "recipient-delivered", recipient="joe@x.example", host="smtp:25")
     record(desk, "mercury-s.jsonl.1", ARRIVED, "message-accepted", "mercury-s", client="192.0.2.1")
     record(desk, "mercury-s.jsonl", ARRIVED + 1, "message-accepted", "mercury-s", id="0000-0000")
-    steps = tell(desk.spool, desk.root / "state" / "events", ONE)
+    steps = tell(desk.spool, history(desk), ONE)
     assert [(step.daemon, step.event) for step in steps] == [
         ("mercury-s", "message-accepted"),
         ("mercury-c", "recipient-delivered"),
@@ -36,7 +41,7 @@ def test_an_attempt_in_both_is_told_once(desk: Desk) -> None:
     record(desk, "mercury-c.jsonl", ARRIVED + 60.2, "recipient-deferred", recipient="joe@branch.example")
     record(desk, "mercury-c.jsonl", ARRIVED + 60.2, "recipient-deferred", recipient="eve@branch.example")
     record(desk, "mercury-c.jsonl", ARRIVED + 90, "destination-down", host="smtp.isp.example")
-    steps = tell(desk.spool, desk.root / "state" / "events", ONE)
+    steps = tell(desk.spool, history(desk), ONE)
     assert [step.event for step in steps] == [
         "arrived",
         "deferred",
@@ -48,16 +53,16 @@ def test_an_attempt_in_both_is_told_once(desk: Desk) -> None:
 
 def test_the_arrival_is_told_by_the_event_when_there_is_one(desk: Desk) -> None:
     desk.put(ONE)
-    assert [step.event for step in tell(desk.spool, desk.root / "state" / "events", ONE)] == ["arrived"]
+    assert [step.event for step in tell(desk.spool, history(desk), ONE)] == ["arrived"]
     record(desk, "mercury-s.jsonl", ARRIVED, "message-accepted", "mercury-s", client="192.0.2.1")
-    assert [step.event for step in tell(desk.spool, desk.root / "state" / "events", ONE)] == ["message-accepted"]
+    assert [step.event for step in tell(desk.spool, history(desk), ONE)] == ["message-accepted"]
 
 
 def test_a_torn_line_is_passed_over(desk: Desk) -> None:
     record(desk, "mercury-s.jsonl", ARRIVED, "message-accepted")
     with (desk.root / "state" / "events" / "mercury-s.jsonl").open("a") as out:
         out.write(f'{{"at":1,"id":"{ONE}","dae')
-    assert len(tell(desk.spool, desk.root / "state" / "events", ONE)) == 1
+    assert len(tell(desk.spool, history(desk), ONE)) == 1
 
 
 def test_a_step_is_one_printable_line(desk: Desk) -> None:
@@ -70,7 +75,7 @@ def test_a_step_is_one_printable_line(desk: Desk) -> None:
 
 def test_the_story_of_a_report_names_the_message_it_is_about(desk: Desk) -> None:
     record(desk, "mercury-c.jsonl", ARRIVED, "message-bounced", id="0000-0000", report=ONE)
-    [step] = tell(desk.spool, desk.root / "state" / "events", ONE)
+    [step] = tell(desk.spool, history(desk), ONE)
     assert step.fields == {"cause": "0000-0000"} and "made to report" in step.line()
-    [step] = tell(desk.spool, desk.root / "state" / "events", "0000-0000")
+    [step] = tell(desk.spool, history(desk), "0000-0000")
     assert step.fields["report"] == ONE

@@ -1,0 +1,1 @@
+"""What became of every message: kept for weeks, searched by address, id, Message-ID, client and reply."""
