@@ -6,10 +6,13 @@ later. Not here: what it comes to (shared/routing/word.py), how port 25 is watch
 
 from __future__ import annotations
 
+import base64
 import getpass
+import hashlib
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -96,6 +99,31 @@ def set_word(office: Office, name: str, word: str, span: str | None, reason: str
     else:
         until_text = f" until {moment(until)}" if until else ""
         click.echo(printable(f"site {name}: {fact['delivery']}{until_text}{_in_brackets(fact['why'])}"))
+
+
+@site.command()
+@click.pass_obj
+def pin(office: Office) -> None:
+    """The pins of this host's own certificates, for `overlay.pins` at the other sites."""
+    if not office.config.tls.pairs:
+        raise click.UsageError(f"{office.path} names no certificate below 'tls'")
+    for path, _ in office.config.tls.pairs:
+        try:
+            click.echo(f"{_pin_of(path)}  {printable(str(path))}")
+        except (OSError, ValueError) as error:
+            said = error.strerror if isinstance(error, OSError) else "it holds no certificate in PEM"
+            click.echo(printable(f"mercury: {path}: {said}"), err=True)
+            sys.exit(SOME_FAILED)
+
+
+def _pin_of(path: Path) -> str:
+    """The SHA-256 of the public key in base64 (RFC 7469 §2.4). Raises OSError, ValueError."""
+    from cryptography import x509  # only here: it takes longer to load than all the rest
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = x509.load_pem_x509_certificate(path.read_bytes()).public_key()
+    encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(encoded).digest()).decode()
 
 
 def _known(config: Config, name: str) -> str:

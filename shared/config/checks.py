@@ -34,6 +34,7 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
     yield from _check_sites(config, given)
     yield from _check_networks(config)
     yield from _check_auto(config)
+    yield from _check_overlay(config)
     yield from _check_listeners(config, given)
     yield from _check_certificates(config)
     yield from check_local(config)
@@ -84,6 +85,22 @@ def _check_auto(config: Config) -> Iterator[Problem]:
     if len(set(config.auto.hosts)) < 2:
         text = "one host that does not answer says nothing about this place: name two or more"
         yield config.auto.origin.problem(text, "hosts")
+
+
+def _check_overlay(config: Config) -> Iterator[Problem]:
+    """A domain is at one site, and what is somewhere else is not here."""
+    taken: dict[str, str] = {}
+    for name, site in config.sites.items():
+        if site.overlay is None:
+            continue
+        for domain in site.overlay.domains:
+            other = taken.setdefault(domain, name)
+            if other != name:
+                text = f"{shown(domain)} is already a domain of site {shown(other)}"
+                yield site.overlay.origin.problem(text, "domains")
+            elif name != config.site and domain in config.local.domains:
+                text = f"{shown(domain)} is in 'local.domains' and at site {shown(name)}: it can be in one place only"
+                yield site.overlay.origin.problem(text, "domains")
 
 
 def _check_networks(config: Config) -> Iterator[Problem]:

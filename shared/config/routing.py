@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from shared.config.model import Config
 from shared.config.scalars import is_ip
@@ -21,7 +21,7 @@ def routing_table(config: Config, words: Mapping[str, WordInForce] | None = None
         local_domains=frozenset(config.local.domains),
         sites={name: _site(name, site, words.get(name)) for name, site in config.sites.items()},
         here=config.site,
-        rules=tuple(_rule(route) for route in config.routes),
+        rules=(*(_rule(route) for route in config.routes), *_overlay(config)),
     )
 
 
@@ -64,3 +64,17 @@ def _site(name: str, site: SiteSettings, word: WordInForce | None) -> Site:
 def _rule(route: RouteSettings) -> RouteRule:
     via = next_hop(route.via, route.tls) if route.via else None
     return RouteRule(route.to, route.deliver, via, None if via else route.tls, route.pins, route.source)
+
+
+def _overlay(config: Config) -> Iterator[RouteRule]:
+    """Behind the exceptions that were written: the other sites, each directly."""
+    for name, site in config.sites.items():
+        if (there := site.overlay) is not None and name != config.site:
+            via = NextHop(
+                host=there.host,
+                port=there.port,
+                tls=Tls.PIN,
+                implicit_tls=there.port == IMPLICIT_TLS_PORT,
+                trust=Trust(there.pins),
+            )
+            yield RouteRule(there.domains, via=via, source=there.source, site=name)

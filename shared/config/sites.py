@@ -16,6 +16,7 @@ from shared.config.scalars import (
     Host,
     Hostname,
     IpAddress,
+    Name,
     Network,
     Pattern,
     Pin,
@@ -117,6 +118,15 @@ class SiteRetry(Setting):
         return usual.model_copy(update=self.model_dump(exclude_none=True))
 
 
+class Overlay(Setting):
+    """How the other sites of this file reach this one: its `domains` go to `host`, which holds one of the `pins`."""
+
+    domains: Several[Name]
+    host: Host
+    port: Port = 25
+    pins: Several[Pin]
+
+
 class SiteSettings(Setting):
     """`retry` left out: as everywhere. `language`: of the reports to its senders."""
 
@@ -125,6 +135,7 @@ class SiteSettings(Setting):
     smarthosts: tuple[Smarthost, ...] = ()
     retry: SiteRetry | None = None
     language: LanguageWord = Language.ENGLISH
+    overlay: Overlay | None = None
 
 
 class RouteSettings(Setting):

@@ -92,6 +92,8 @@ def _first_rule(table: RoutingTable, recipient: Address) -> tuple[RouteRule, str
 
 def _by_rule(table: RoutingTable, rule: RouteRule, pattern: str, site: str) -> Route:
     where = f"rule {rule.source} for {pattern}" if rule.source else f"rule for {pattern}"
+    if rule.site:
+        where = f"{pattern} is a domain of site {rule.site} ({rule.source})"
     if rule.via is not None:
         return Route(Lane.RELAY, (rule.via,), None, f"{where}: via {rule.via}")
     if rule.deliver is None:

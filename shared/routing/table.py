@@ -25,7 +25,7 @@ class RouteRule:
 
     `via` sends them to that hop; otherwise `deliver` takes the place of the site's word. `tls` is what MercuryE shall
     demand when they go direct, and `pins` the keys that are meant by `tls: pin`. `source` is `file:line`, for people;
-    rules that differ only there are the same rule.
+    rules that differ only there are the same rule. `site` is the site whose domains they are, when the rule is its overlay.
     """
 
     to: tuple[str, ...]
@@ -34,6 +34,7 @@ class RouteRule:
     tls: Tls | None = None
     pins: tuple[str, ...] = ()
     source: str = field(default="", compare=False)
+    site: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
