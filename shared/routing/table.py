@@ -25,7 +25,8 @@ class RouteRule:
 
     `via` sends them to that hop; otherwise `deliver` takes the place of the site's word. `tls` is what MercuryE shall
     demand when they go direct, and `pins` the keys that are meant by `tls: pin`. `source` is `file:line`, for people;
-    rules that differ only there are the same rule. `site` is the site whose domains they are, when the rule is its overlay.
+    rules that differ only there are the same rule. `site` is whose domains they are, when it is the
+    overlay of a site.
     """
 
     to: tuple[str, ...]
