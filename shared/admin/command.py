@@ -30,6 +30,7 @@ NOUNS = {
     "route": "shared.admin.route:route",
     "sendmail": "shared.admin.sendmail_command:sendmail",
     "site": "shared.admin.site:site",
+    "setup": "shared.admin.setup:setup",
     "status": "shared.admin.status:status",
     "user": "shared.admin.users:user",
 }

@@ -1,0 +1,191 @@
+"""Putting an installation onto a host, or into a tree that becomes one: step by step, only what is not so yet.
+
+A step says what it does before it is done, so that it can be rehearsed. Mail, mailboxes and configuration are never
+removed here. Not here: what the files hold (unit_files.py).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.admin.unit_files import (
+    ADMIN,
+    CONFIG,
+    DAEMONS,
+    PRESET,
+    PROGRAMS,
+    VENDOR,
+    WAYS,
+    first_configuration,
+    general_files,
+    preset,
+    socket_files,
+)
+from shared.config.load import load
+
+_SOCKETS = "mercury-s-*.socket"
+
+
+class CommandFailed(Exception):
+    """A program of the system did not do what it was asked; one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    words: str
+    do: Callable[[], object]
+
+
+class Host:
+    """The host itself, or a tree at `root` that becomes one; there nothing is started. `folders`: see unit_files."""
+
+    def __init__(self, root: Path = Path("/"), programs: str = PROGRAMS, is_package: bool = False) -> None:
+        self.root = root
+        self.programs = programs
+        self.is_live = root == Path("/")
+        self.folders = VENDOR if is_package else ADMIN
+
+    def at(self, path: str) -> Path:
+        return self.root / path.lstrip("/")
+
+    @property
+    def version(self) -> int:
+        """systemd's; of a tree nothing is known."""
+        if not self.is_live:
+            return 0
+        said = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=False).stdout
+        found = re.match(r"systemd (\d+)", said)
+        return int(found[1]) if found else 0
+
+    def put(self, path: str, text: str) -> Iterator[Step]:
+        """Unless it is there already, or the package has brought the same."""
+        vendors = [path.replace(ADMIN[kind], VENDOR[kind], 1) for kind in ADMIN if path.startswith(ADMIN[kind])]
+        if all(_holds(self.at(known)) != text for known in (path, *vendors)):
+            yield Step(f"write {path}", lambda: _write(self.at(path), text))
+
+    def command(self, *words: str) -> Step:
+        return Step(f"run {' '.join(words)}", lambda: _run(words))
+
+    def systemctl(self, *words: str) -> Step:
+        return self.command("systemctl", *([] if self.is_live else [f"--root={self.root}"]), *words)
+
+    def tool(self, *words: str) -> Step:
+        return self.command(*words[:1], *([] if self.is_live else [f"--root={self.root}"]), *words[1:])
+
+
+def plan_package(host: Host) -> Iterator[Step]:
+    """The files that are the same at every site; accounts and the rest are for `mercury setup` on the host."""
+    for path, text in general_files(host.folders, host.programs, host.version).items():
+        yield from host.put(path, text)
+
+
+def plan_setup(host: Host, way: str) -> Iterator[Step]:
+    """Everything for a site of this way. Raises ConfigErrors when there is a configuration and it has errors."""
+    changed = list(_put_all(host, general_files(host.folders, host.programs, host.version)))
+    yield from changed
+    yield from host.put(PRESET, preset(way))
+    yield host.tool("systemd-sysusers", "mercury.conf")
+    yield host.tool("systemd-tmpfiles", "--create", "mercury.conf")
+    config = host.at(CONFIG)
+    if not config.exists():
+        yield Step(f"write {CONFIG}", lambda: _write_config(host, first_configuration(way)))
+    listeners = [(one.address, one.port) for one in load(config).receive.listeners] if config.exists() else [("", 25)]
+    sockets = socket_files(host.folders, listeners)
+    new = list(_put_all(host, sockets))
+    names = [Path(path).name for path in sockets]
+    if new and host.is_live:
+        yield host.systemctl("stop", "mercury-s.service")  # it may hold the ports itself
+    yield from new
+    yield from _drop_sockets(host, keep=names)
+    yield from _enable(host, way, names, is_changed=bool(changed))
+
+
+def _enable(host: Host, way: str, sockets: Sequence[str], is_changed: bool) -> Iterator[Step]:
+    services = [f"{daemon}.service" for daemon in DAEMONS]
+    if host.is_live:
+        yield host.systemctl("daemon-reload")
+    yield host.systemctl("preset", "mercury.target", *services, *sockets)
+    if not host.is_live:
+        return
+    unwanted = [f"{daemon}.service" for daemon in DAEMONS if daemon not in WAYS[way]]
+    if unwanted:
+        yield host.systemctl("stop", *unwanted)
+    yield host.systemctl("start", *sockets, "mercury.target")
+    if is_changed:
+        yield host.systemctl("try-restart", *(f"{daemon}.service" for daemon in WAYS[way]))
+
+
+def _put_all(host: Host, files: dict[str, str]) -> Iterator[Step]:
+    for path, text in files.items():
+        yield from host.put(path, text)
+
+
+def _drop_sockets(host: Host, keep: Sequence[str]) -> Iterator[Step]:
+    """Of listeners that are no longer in the configuration."""
+    for path in sorted(host.at(host.folders["unit"]).glob(_SOCKETS)):
+        if path.name not in keep:
+            yield host.systemctl("disable", *(["--now"] if host.is_live else []), path.name)
+            yield _removal(host, path)
+
+
+def plan_removal(host: Host) -> Iterator[Step]:
+    """Stop the daemons and take away what setup has written. Mail, mailboxes, state and configuration stay."""
+    units = host.at(host.folders["unit"])
+    ours = (units / "mercury.target", *units.glob("mercury-[sce].service"), *units.glob(_SOCKETS))
+    here = sorted(path for path in ours if path.exists())
+    if here:
+        names = [path.name for path in here]
+        yield host.systemctl("disable", *(["--now"] if host.is_live else []), *names)
+    paths = [*here, *units.glob("mercury-[sce].service.d/10-notify-reload.conf"), host.at(PRESET)]
+    paths += [host.at(f"{host.folders[kind]}/mercury.conf") for kind in ("sysusers", "tmpfiles")]
+    for path in paths:
+        if path.exists():
+            yield _removal(host, path)
+    if here and host.is_live:
+        yield host.systemctl("daemon-reload")
+
+
+def _removal(host: Host, path: Path) -> Step:
+    return Step(f"remove /{path.relative_to(host.root)}", path.unlink)
+
+
+def _holds(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
+
+
+def _write(path: Path, text: str, mode: int = 0o644) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.chmod(mode)
+    part.rename(path)
+
+
+def _write_config(host: Host, text: str) -> None:
+    path = host.at(CONFIG)
+    _write(path, text, 0o640)
+    groups = [line.split(":") for line in host.at("/etc/group").read_text().splitlines()]
+    numbers = [int(words[2]) for words in groups if words[0] == "mercury"]
+    if not numbers:
+        raise CommandFailed("there is no group mercury: systemd-sysusers has not made it")
+    os.chown(path, 0, numbers[0])
+
+
+def _run(words: Sequence[str]) -> None:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise CommandFailed(f"there is no {words[0]}: Mercury is set up by this only where systemd runs") from None
+    #  systemd-tmpfiles says 65 or 73 for lines of other people's that it could not follow.
+    if done.returncode and not (words[0] == "systemd-tmpfiles" and done.returncode in (65, 73)):
+        said = " ".join((done.stderr or done.stdout).split())
+        raise CommandFailed(f"{' '.join(words)} ended with {done.returncode}: {said}")

@@ -1,0 +1,158 @@
+"""`mercury setup` into a tree: everything in its place, nothing twice, and nothing of ours left when it is taken away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shared.admin.command import mercury
+from shared.admin.installation import Host, plan_setup
+from shared.admin.unit_files import ADMIN, first_configuration, general_files, socket_files
+from shared.config.load import parse
+
+UNITS = "etc/systemd/system"
+
+needs_systemd = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("systemd-sysusers") is None, reason="needs root and the tools of systemd"
+)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    (root / "etc").mkdir(parents=True)
+    root.chmod(0o755)
+    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\n")
+    return root
+
+
+def setup(root: Path, *words: str) -> Result:
+    return CliRunner().invoke(mercury, ["setup", "--root", str(root), *words], catch_exceptions=False)
+
+
+def links(root: Path) -> set[str]:
+    return {str(path.relative_to(root / UNITS)) for path in (root / UNITS).rglob("*") if path.is_symlink()}
+
+
+@needs_systemd
+def test_a_site_that_relays(tree: Path) -> None:
+    assert setup(tree, "--relay").exit_code == 0
+    assert links(tree) == {
+        "multi-user.target.wants/mercury.target",
+        "mercury.target.wants/mercury-s.service",
+        "mercury.target.wants/mercury-c.service",
+        "sockets.target.wants/mercury-s-25.socket",
+        "mercury-s.service.requires/mercury-s-25.socket",
+    }
+    ids = {line.split(":")[0]: int(line.split(":")[2]) for line in (tree / "etc/passwd").read_text().splitlines()}
+    groups = {line.split(":")[0]: line.split(":") for line in (tree / "etc/group").read_text().splitlines()}
+    assert set(groups["mercury"][3].split(",")) == {"mercury-s", "mercury-c", "mercury-e"}
+    spool = (tree / "var/spool/mercury").stat()
+    assert (stat.S_IMODE(spool.st_mode), spool.st_uid, spool.st_gid) == (
+        0o2770,
+        ids["mercury-s"],
+        int(groups["mercury"][2]),
+    )
+    secrets = (tree / "etc/mercury/secrets").stat()
+    assert (stat.S_IMODE(secrets.st_mode), secrets.st_uid, secrets.st_gid) == (0o700, 0, 0)
+    users = (tree / "etc/mercury/users.yaml").stat()
+    assert (stat.S_IMODE(users.st_mode), users.st_gid) == (0o640, int(groups["mercury-s"][2]))
+    config = (tree / "etc/mercury/mercury.yaml").stat()
+    assert (stat.S_IMODE(config.st_mode), config.st_gid) == (0o640, int(groups["mercury"][2]))
+
+
+@needs_systemd
+def test_twice_changes_nothing_and_another_way_changes_what_is_enabled(tree: Path) -> None:
+    setup(tree, "--relay")
+    (tree / "etc/mercury/mercury.yaml").write_text("hostname: mine.example\n")
+    again = setup(tree, "--relay")
+    assert again.exit_code == 0 and "write" not in again.output
+    assert (tree / "etc/mercury/mercury.yaml").read_text() == "hostname: mine.example\n"
+    setup(tree, "--direct")
+    assert "mercury.target.wants/mercury-e.service" in links(tree)
+    assert "mercury.target.wants/mercury-c.service" not in links(tree)
+    setup(tree, "--auto")
+    assert {f"mercury.target.wants/mercury-{letter}.service" for letter in "sce"} <= links(tree)
+
+
+@needs_systemd
+def test_each_listener_of_the_configuration_has_its_socket(tree: Path) -> None:
+    setup(tree, "--relay")
+    listeners = "receive: {listeners: [{port: 587, kind: mx}, {port: 2525, address: '::1'}]}\n"
+    (tree / "etc/mercury/mercury.yaml").write_text("hostname: mine.example\n" + listeners)
+    done = setup(tree, "--relay")
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in (tree / UNITS).glob("*.socket")} == {
+        "mercury-s-587.socket",
+        "mercury-s-..1-2525.socket",
+    }
+    assert "sockets.target.wants/mercury-s-25.socket" not in links(tree)
+    assert "sockets.target.wants/mercury-s-587.socket" in links(tree)
+
+
+@needs_systemd
+def test_taken_away_it_leaves_mail_and_configuration(tree: Path) -> None:
+    setup(tree, "--auto")
+    kept = tree / "var/spool/mercury/kept"
+    kept.write_text("mail")
+    assert setup(tree, "--remove").exit_code == 0
+    assert not list((tree / UNITS).rglob("*mercury*")) and not list((tree / "etc").glob("*/mercury.conf"))
+    assert kept.read_text() == "mail" and (tree / "etc/mercury/mercury.yaml").exists()
+    assert setup(tree, "--remove").output == ""
+
+
+def test_a_rehearsal_does_nothing(tree: Path) -> None:
+    before = sorted(tree.rglob("*"))
+    said = setup(tree, "--auto", "--dry-run")
+    assert said.exit_code == 0 and "would write /etc/systemd/system/mercury-s-25.socket" in said.output
+    assert sorted(tree.rglob("*")) == before
+
+
+def test_a_package_brings_what_is_the_same_everywhere(tree: Path) -> None:
+    assert setup(tree, "--package", "--programs", "/usr/lib/mercury").exit_code == 0
+    units = tree / "usr/lib/systemd/system"
+    assert "ExecStart=/usr/lib/mercury/mercury-s --config" in (units / "mercury-s.service").read_text()
+    assert not (tree / "etc/mercury").exists() and not (tree / UNITS).exists()
+    #  On the host nothing is written over what the package has brought.
+    steps = [step.words for step in plan_setup(Host(tree, "/usr/lib/mercury"), "relay")]
+    assert not any(".service" in words and words.startswith("write") for words in steps)
+
+
+def test_an_error_in_the_configuration_is_said_at_its_place(tree: Path) -> None:
+    (tree / "etc/mercury").mkdir()
+    (tree / "etc/mercury/mercury.yaml").write_text("receive: {listeners: [{prt: 25}]}\n")
+    said = setup(tree, "--relay", "--dry-run")
+    assert said.exit_code == 2 and "mercury.yaml:1:" in said.output
+
+
+@pytest.mark.parametrize("words", [[], ["--relay", "--programs", "/nowhere"]])
+def test_what_cannot_be(words: list[str]) -> None:
+    assert CliRunner().invoke(mercury, ["setup", "--dry-run", *words]).exit_code == 2
+
+
+def test_the_shipped_sockets_are_what_setup_writes() -> None:
+    folder = Path(__file__).resolve().parents[2] / "etc/systemd"
+    for path, text in socket_files(ADMIN, [("", 25), ("", 465), ("", 587)]).items():
+        assert (folder / Path(path).name).read_text() == text
+    [(path, text)] = socket_files(ADMIN, [("::1", 25)]).items()
+    assert path.endswith("/mercury-s-..1-25.socket")
+    assert [line for line in text.splitlines() if line.startswith("ListenStream")] == ["ListenStream=[::1]:25"]
+
+
+@pytest.mark.parametrize("version", [252, 253])
+def test_a_reload_is_waited_for_where_systemd_can(version: int) -> None:
+    files = general_files(ADMIN, "/opt/mercury/bin", version)
+    drop_ins = [text for path, text in files.items() if path.endswith(".d/10-notify-reload.conf")]
+    assert len(drop_ins) == (3 if version >= 253 else 0) and all("Type=notify-reload" in text for text in drop_ins)
+
+
+@pytest.mark.parametrize(("way", "word"), [("relay", "hold"), ("auto", "hold"), ("direct", "direct")])
+def test_the_first_configuration_is_right(way: str, word: str) -> None:
+    config = parse(first_configuration(way), Path("/etc/mercury/mercury.yaml"), lambda: "host.example")
+    assert config.sites["here"].delivery == word and config.site == "here"
