@@ -56,11 +56,12 @@ class Reply:
         prefix = f"{self.enhanced} " if self.enhanced else ""
         if self.text.isascii() and self.text.isprintable() and len(self.text) <= _LONGEST_TEXT:
             return f"{self.code} {prefix}{self.text}\r\n".encode("ascii")
-        lines = [printable(line)[:_LONGEST_TEXT] for line in self.text.split("\n")]
-        last = len(lines) - 1
-        return "".join(
-            f"{self.code}{' ' if number == last else '-'}{prefix}{line}\r\n" for number, line in enumerate(lines)
-        ).encode("ascii")
+        lines = self.text.split("\n")
+        if not self.text.isascii() or not "".join(lines).isprintable() or max(map(len, lines)) > _LONGEST_TEXT:
+            lines = [printable(line)[:_LONGEST_TEXT] for line in lines]
+        last = lines.pop()
+        more = "".join([f"{self.code}-{prefix}{line}\r\n" for line in lines])
+        return f"{more}{self.code} {prefix}{last}\r\n".encode("ascii")
 
     def __str__(self) -> str:
         """On one line, printable, as logs and reports show it."""

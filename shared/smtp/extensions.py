@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.mail.reply import Reply
+
+_ALWAYS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "DSN", "ENHANCEDSTATUSCODES", "HELP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +31,22 @@ class Offer:
         """The reply to EHLO or HELO. No enhanced code here (RFC 2034 §4)."""
         if not is_extended:
             return Reply(250, "", self.hostname)
-        lines = [f"{self.hostname} greets {client}"[:400], f"SIZE {self.size}"]
-        lines += [
-            "PIPELINING",
-            "8BITMIME",
-            "SMTPUTF8",
-            "CHUNKING",
-            "BINARYMIME",
-            "DSN",
-            "ENHANCEDSTATUSCODES",
-            "HELP",
-        ]
-        if self.recipients or self.messages:
-            named = (("RCPTMAX", self.recipients), ("MAILMAX", self.messages))
-            lines.append("LIMITS " + " ".join(f"{name}={most}" for name, most in named if most))
-        if self.requiretls:
-            lines.append("REQUIRETLS")
-        if self.xclient:
-            lines.append("XCLIENT NAME ADDR PORT PROTO HELO")
-        if self.starttls:
-            lines.append("STARTTLS")
-        if self.auth:
-            lines.append("AUTH " + " ".join(self.auth))
-        return Reply(250, "", "\n".join(lines))
+        return Reply(250, "", f"{self.hostname} greets {client}"[:400] + _extensions(self))
+
+
+@lru_cache(maxsize=64)
+def _extensions(offer: Offer) -> str:
+    """The lines behind the greeting; every client of a listener gets the same."""
+    lines = [f"SIZE {offer.size}", *_ALWAYS]
+    if offer.recipients or offer.messages:
+        named = (("RCPTMAX", offer.recipients), ("MAILMAX", offer.messages))
+        lines.append("LIMITS " + " ".join(f"{name}={most}" for name, most in named if most))
+    if offer.requiretls:
+        lines.append("REQUIRETLS")
+    if offer.xclient:
+        lines.append("XCLIENT NAME ADDR PORT PROTO HELO")
+    if offer.starttls:
+        lines.append("STARTTLS")
+    if offer.auth:
+        lines.append("AUTH " + " ".join(offer.auth))
+    return "".join(f"\n{line}" for line in lines)
