@@ -9,7 +9,10 @@ from pathlib import Path
 from mercury_e.breaker import Knock, Rules
 from mercury_e.interfaces import own_addresses
 from mercury_e.lookout import Lookout, Terms
+from mercury_e.policies import Policies
+from mercury_e.policy_page import PolicyPages
 from mercury_e.probe import Probe
+from mercury_e.reach import Reach
 from mercury_e.route import EndToEndPlanner
 from shared.config.model import Config
 from shared.dns.resolver import Resolver
@@ -32,7 +35,8 @@ class DirectDaemon(SendingDaemon):
 
     def __init__(self, config: Config) -> None:
         self._lookout: Lookout | None = None
-        super().__init__(config, "e", Lane.DIRECT, _planner, _no_secret, _authorities)
+        self._policies: tuple[object, Policies] | None = None
+        super().__init__(config, "e", Lane.DIRECT, self._end_to_end, _no_secret, _authorities)
         office = self._office
         self._lookout = Lookout(
             office.spool.root,
@@ -60,6 +64,8 @@ class DirectDaemon(SendingDaemon):
         if self._lookout is not None:
             await self._lookout.stop()
         await super().stop(grace)
+        if self._policies is not None:
+            self._policies[1].close()
 
     def _follow(self) -> None:
         super()._follow()
@@ -68,6 +74,28 @@ class DirectDaemon(SendingDaemon):
     def _say_unreached(self) -> None:
         if self._lookout is not None:
             self._lookout.suspect()
+
+    def _end_to_end(self, config: Config, table: RoutingTable, resolver: Resolver) -> EndToEndPlanner:
+        direct, own = config.direct, own_addresses()
+        return EndToEndPlanner(
+            resolver,
+            table,
+            port=direct.port,
+            allowed=direct.allow_addresses,
+            own_addresses=own,
+            dane=direct.dane,
+            policies=self._policies_by(config, resolver, Reach(own, direct.allow_addresses)),
+        )
+
+    def _policies_by(self, config: Config, resolver: Resolver, reach: Reach) -> Policies | None:
+        """Kept while nothing of what they are fetched by has changed."""
+        if not config.direct.mta_sts:
+            return None
+        mark = (resolver, config.direct)
+        if self._policies is None or self._policies[0] != mark:
+            pages = PolicyPages(self._reactor, self._make_tls(), config.direct.mta_sts_port)
+            self._policies = (mark, Policies(config.state, resolver, pages.fetch, reach.order_foreign, time.time))
+        return self._policies[1]
 
     def _probe(self) -> Probe:
         return Probe(self._resolver, self._config.direct.port, self._config.auto.timeout)
@@ -110,17 +138,6 @@ def blocked_notice(site: str, hostname: str, knocks: Sequence[Knock]) -> list[st
 def _terms(config: Config) -> Terms:
     auto = config.auto
     return Terms(auto.hosts, auto.every, auto.again, Rules(auto.bad_rounds, auto.good_rounds, auto.stay))
-
-
-def _planner(config: Config, table: RoutingTable, resolver: Resolver) -> EndToEndPlanner:
-    return EndToEndPlanner(
-        resolver,
-        table,
-        port=config.direct.port,
-        allowed=config.direct.allow_addresses,
-        own_addresses=own_addresses(),
-        dane=config.direct.dane,
-    )
 
 
 def _authorities(config: Config) -> Path | None:

@@ -86,6 +86,10 @@ class Reach:
         turns = max(len(first), len(second))
         return [family[turn] for turn in range(turns) for family in (first, second) if turn < len(family)]
 
+    def order_foreign(self, addresses: Iterable[str]) -> list[str]:
+        """As `order`, without those of this host, and few enough for one attempt."""
+        return [address for address in self.order(addresses) if not self.is_own(address)][:MOST_ADDRESSES]
+
 
 def pick_addresses(
     hosts: Sequence[tuple[str, Sequence[str]]], reach: Reach, most: int = MOST_ADDRESSES

@@ -158,6 +158,10 @@ HOP_PASSED_OVER = Event(
 )
 HOP_RECOVERED = Event("hop-recovered", "a smarthost that was passed over is well again", Priority.NOTICE)
 DNS_TROUBLE = Event("dns-trouble", "a name could not be looked up", Priority.NOTICE)
+STS_POLICY_FETCHED = Event("sts-policy-fetched", "a domain's MTA-STS policy was fetched and is in force")
+STS_POLICY_UNUSABLE = Event(
+    "sts-policy-unusable", "a domain's MTA-STS policy cannot be fetched, read or kept", Priority.NOTICE
+)
 USERS_RELOADED = Event("users-reloaded", "the list of users or aliases was read again", Priority.NOTICE)
 USERS_REFUSED = Event("users-refused", "the list of users or aliases has an error; the old one stays", Priority.ERROR)
 

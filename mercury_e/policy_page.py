@@ -1,0 +1,137 @@
+"""Fetching a domain's MTA-STS policy over HTTPS (RFC 8461 §3.3): one page, small, soon, from the right host.
+
+No redirects, no proxies, a verified certificate, text/plain, 64 KiB, addresses that mail could be sent to as well: a
+stranger names the host, so what he can make us do must be little. Not here: what the page says (mta_sts.py), when it
+is asked for (policies.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.protocol import Protocol as Receiver
+from twisted.python.failure import Failure
+from twisted.web import client
+from twisted.web.http_headers import Headers
+
+from mercury_e.mta_sts import LONGEST_POLICY
+from shared.tls.client import ClientTls
+
+TIMEOUT = 60.0  #  seconds for everything, RFC 8461 §3.3
+_CONNECT_TIMEOUT = 15.0
+_web: Any = client
+
+
+class PageUnusable(Exception):
+    """There is no policy to be had there; the message says why, in a few printable words."""
+
+
+class PolicyPages:
+    """`port` is 443 but in a laboratory."""
+
+    def __init__(self, reactor: Any, tls: ClientTls, port: int = 443, timeout: float = TIMEOUT) -> None:
+        self._reactor = reactor
+        self._tls = tls
+        self._port = port
+        self._timeout = timeout
+
+    async def fetch(self, domain: str, addresses: Sequence[str]) -> bytes:
+        """The policy file of `domain`, from mta-sts.`domain` at one of `addresses`. Raises PageUnusable."""
+        trouble = "its host has no address that we connect to"
+        try:
+            async with asyncio.timeout(self._timeout):
+                for address in addresses:
+                    try:
+                        return await self._fetch_from(domain, address)
+                    except PageUnusable:
+                        raise
+                    except Exception as error:
+                        #  Whatever an HTTP client can raise; another address may do better.
+                        trouble = _words_of(error)
+        except TimeoutError:
+            trouble = f"no answer within {self._timeout:.0f} s"
+        raise PageUnusable(trouble)
+
+    async def _fetch_from(self, domain: str, address: str) -> bytes:
+        host = f"mta-sts.{domain}"
+        agent = _web.Agent.usingEndpointFactory(self._reactor, _OneAddress(self, host, address))
+        port = "" if self._port == 443 else f":{self._port}"
+        url = f"https://{host}{port}/.well-known/mta-sts.txt".encode("ascii")
+        asked = agent.request(b"GET", url, Headers({"User-Agent": ["Mercury"], "Accept": ["text/plain"]}))
+        response = await asked.asFuture(asyncio.get_running_loop())
+        kind = (response.headers.getRawHeaders("content-type") or [""])[0].partition(";")[0].strip().lower()
+        fault = ""
+        if response.code != 200:
+            fault = f"status {response.code}"  #  a redirect is one, too (§3.3)
+        elif kind != "text/plain":
+            fault = "it is not text/plain"
+        received: Deferred[bytes] = Deferred()
+        response.deliverBody(_Body(received, 0 if fault else LONGEST_POLICY))
+        if fault:
+            received.addErrback(lambda failure: b"")
+            raise PageUnusable(fault)
+        return await received.asFuture(asyncio.get_running_loop())
+
+    def endpoint(self, host: str, address: str) -> Any:
+        creator = self._tls.verified(host, self._port)
+        inner: Any = HostnameEndpoint(self._reactor, address, self._port, timeout=_CONNECT_TIMEOUT)
+        return wrapClientTLS(creator, inner)
+
+
+class _OneAddress:
+    """An agent's way to the address that we looked up."""
+
+    def __init__(self, pages: PolicyPages, host: str, address: str) -> None:
+        self._pages = pages
+        self._host = host
+        self._address = address
+
+    def endpointForURI(self, uri: Any) -> Any:
+        return self._pages.endpoint(self._host, self._address)
+
+
+class _Body(Receiver):
+    """A page, as long as it is short."""
+
+    transport: Any
+
+    def __init__(self, received: Deferred[bytes], most: int) -> None:
+        self._received = received
+        self._pieces: list[bytes] = []
+        self._left = most
+
+    def dataReceived(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left >= 0:
+            self._pieces.append(data)
+        else:
+            self._end(PageUnusable("it is longer than 64 KiB, or of no use"))
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        if isinstance(reason.value, client.ResponseDone):
+            self._end(None)
+        else:
+            self._end(PageUnusable("it ends too early"))
+
+    def _end(self, trouble: PageUnusable | None) -> None:
+        if self._received.called:
+            return
+        if trouble is None:
+            self._received.callback(b"".join(self._pieces))
+        else:
+            self._received.errback(trouble)
+
+
+def _words_of(error: BaseException) -> str:
+    """An HTTP client wraps what went wrong; the innermost tells."""
+    reasons = getattr(error, "reasons", None)
+    inner = reasons[0].value if reasons else error
+    if isinstance(inner, SSL.Error):
+        return "its certificate is not believed, or TLS fails"
+    return f"{type(inner).__name__}"
