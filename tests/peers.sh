@@ -2,7 +2,7 @@
 # tests/peers.sh [PROGRAM]...: the programs of others that the end-to-end tests speak with, and those named (they have
 # to be packages of the same name). Quiet when all are there.
 #
-# curl, swaks, msmtp, nsd, haproxy, dovecot, slapd, strace, nftables and iproute2 come as Debian packages. Postfix gives
+# curl, swaks, msmtp, nsd, unbound, haproxy, dovecot, slapd, strace, nftables and iproute2 come as Debian packages. Postfix gives
 # only smtp-source and smtp-sink: its package is unpacked into .peers/postfix and never installed, as a second mail
 # server on the machine is no one's wish.
 set -eu
@@ -15,7 +15,7 @@ if [ "$(id -u)" -eq 0 ]; then as_root=""; else as_root="sudo"; fi
 has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 
 missing=""
-for program in curl swaks nsd strace haproxy slapd msmtp "$@"; do
+for program in curl swaks nsd unbound strace haproxy slapd msmtp "$@"; do
     has "$program" && continue
     missing="$missing $program"
     [ "$program" != gcc ] || missing="$missing libc6-dev"
@@ -47,7 +47,7 @@ install() {
         echo "The tests need packages that only root may install: apt-get install$*" >&2
         exit 1
     fi
-    # nsd, dovecot and slapd are started by the tests alone: no service of theirs may come up now or at the next boot.
+    # nsd, unbound, dovecot and slapd are started by the tests alone: no service of theirs may come up now or at the next boot.
     policy=/usr/sbin/policy-rc.d
     made=""
     if [ ! -e $policy ]; then
@@ -56,7 +56,7 @@ install() {
         made=yes
     fi
     new=""
-    for service in nsd dovecot slapd; do
+    for service in nsd unbound dovecot slapd; do
         has "$service" || new="$new $service"
     done
     ok=yes

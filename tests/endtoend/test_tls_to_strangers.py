@@ -1,0 +1,228 @@
+"""What each demand on TLS does with each kind of certificate: the table in docs/tls.md, held against real servers.
+
+A real MercuryE, real SMTP servers with good, expired, misnamed and self-signed certificates, a tree of signed zones
+behind unbound with a trust anchor of its own, and policies from an HTTPS server.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import smtplib
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from deadline import eventually
+from mailsite import DOMAIN, ROOT, Site
+from peers import FarEnd, NameServer
+from policy_host import Page, PolicyHost
+from process import free_port
+from setting import Stage
+from signed_zones import SignedZone, Validator
+
+from tests.fakes.certificates import make_authority, make_certificate
+
+KINDS = ("good", "expired", "misnamed", "self", "none")
+ADDRESS = {kind: f"127.0.0.{number}" for number, kind in enumerate(KINDS, start=31)}
+POLICY_ADDRESS = "127.0.0.40"
+#  The rows of the table, by what the domains of each are called here.
+ROUTED = ("verify", "pin", "wrong-pin", "encrypt", "off", "opportunistic")
+SIGNED = ("dane-ee", "dane-other", "dane-ta", "dane-unusable", "dane-failing")
+ROWS = {
+    "`verify`": "verify",
+    "`pin`, its key": "pin",
+    "`pin`, another key": "wrong-pin",
+    "DANE-EE(3), its key": "dane-ee",
+    "DANE-EE(3), another key": "dane-other",
+    "DANE-TA(2), the authority": "dane-ta",
+    "TLSA records, none usable": "dane-unusable",
+    "TLSA look-up fails": "dane-failing",
+    "MTA-STS `enforce`": "sts-enforce",
+    "MTA-STS `testing`": "sts-testing",
+    "`encrypt`": "encrypt",
+    "`opportunistic`": "opportunistic",
+    "nothing": "nothing",
+    "`off`": "off",
+}
+
+
+def zone_of(mode: str) -> str:
+    return "signed.test" if mode in SIGNED else "plain.test"
+
+
+def domain(mode: str, kind: str) -> str:
+    return f"{kind}.{mode}.{zone_of(mode)}"
+
+
+def public_key(certificate: Path) -> bytes:
+    key = x509.load_pem_x509_certificates(certificate.read_bytes())[0].public_key()
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+
+
+class World:
+    """The far ends, the DNS and the policies; `config` is what a site needs to meet them."""
+
+    def __init__(self, root: Path) -> None:
+        self.port, https = free_port(*ADDRESS.values()), free_port(POLICY_ADDRESS)
+        authority = make_authority(root)
+        hosts = [f"mx.{domain(mode, kind)}" for mode in ROWS.values() for kind in KINDS]
+        over = timedelta(days=-1)
+        pairs = {
+            "good": make_certificate(root, hosts, authority),
+            "expired": make_certificate(root, hosts, authority, lasts=over),
+            "misnamed": make_certificate(root, ["elsewhere.test"], authority),
+            "self": make_certificate(root, hosts),
+        }
+        self.keys = {kind: public_key(pair[0]) for kind, pair in pairs.items()}
+        self.authority = authority
+        self.authority_key = public_key(authority.certificate)
+        self.pages: dict[str, Page] = {}
+        policy_names = [f"mta-sts.{domain(mode, kind)}" for mode in ("sts-enforce", "sts-testing") for kind in KINDS]
+        page_pair = make_certificate(root, [*policy_names, "mta-sts.odd.plain.test"], authority)
+        self.policy_host = PolicyHost(POLICY_ADDRESS, https, *page_pair, self.pages)
+        self.far_ends = [FarEnd(root, self.port, (ADDRESS[kind],), *_options(pairs.get(kind))) for kind in KINDS]
+        signed, plain = self._zones()
+        child = SignedZone("signed.test", signed)
+        parent = SignedZone(
+            "test",
+            f"{child.anchor}\nsigned NS ns.signed\nns.signed A 127.0.0.1\nplain NS ns.plain\nns.plain A 127.0.0.1\n",
+        )
+        texts = {"test": parent.text(), "signed.test": child.text("dane-failing"), "plain.test": plain}
+        self.name_server = NameServer(root, free_port("127.0.0.1"), texts)
+        self.validator = Validator(root, free_port("127.0.0.1"), "test", parent.anchor, self.name_server.port)
+        self._started: list[Any] = []
+        pins = [base64.b64encode(key).decode() for key in self.keys.values()]
+        self.config: dict[str, Any] = {
+            "dns": {"servers": [f"127.0.0.1:{self.validator.port}"]},
+            "direct": {
+                "port": self.port,
+                "allow_addresses": ["127.0.0.0/8"],
+                "authorities": str(authority.certificate),
+                "mta_sts_port": https,
+            },
+            "routes": [
+                *({"to": [f"*.{mode}.plain.test"], "deliver": "direct", "tls": mode} for mode in ROUTED if "pin" not in mode),
+                {"to": ["*.pin.plain.test"], "deliver": "direct", "tls": "pin", "pins": pins},
+                {"to": ["*.wrong-pin.plain.test"], "deliver": "direct", "tls": "pin", "pins": ["A" * 43 + "="]},
+            ],
+            "retry": {"first": "1h", "longest": "1h", "lifetime": "2h"},
+        }  # fmt: skip
+
+    def _zones(self) -> tuple[str, str]:
+        signed: list[str] = []
+        plain: list[str] = []
+        for mode in ROWS.values():
+            lines = signed if mode in SIGNED else plain
+            for kind in KINDS:
+                name = f"{kind}.{mode}"
+                lines += [f"{name} MX 10 mx.{name}", f"mx.{name} A {ADDRESS[kind]}"]
+                if mode in SIGNED:
+                    lines.append(f"_{self.port}._tcp.mx.{name} TLSA {self._tlsa(mode, kind)}")
+                elif mode.startswith("sts-"):
+                    self._add_policy(lines, name, mode.removeprefix("sts-"))
+        lines = plain
+        lines += ["odd MX 10 mx.odd", f"mx.odd A {ADDRESS['good']}", '_mta-sts.odd TXT "v=STSv1; id=1"']
+        lines.append(f"mta-sts.odd A {POLICY_ADDRESS}")
+        return "\n".join(signed) + "\n", "\n".join(plain) + "\n"
+
+    def _tlsa(self, mode: str, kind: str) -> str:
+        right = self.keys.get(kind, b"\1" * 32).hex()
+        return {
+            "dane-ee": f"3 1 1 {right}",
+            "dane-other": f"3 1 1 {'17' * 32}",
+            "dane-ta": f"2 1 1 {self.authority_key.hex()}",
+            "dane-unusable": f"1 1 1 {right}",
+            "dane-failing": f"3 1 1 {right}",
+        }[mode]
+
+    def _add_policy(self, lines: list[str], name: str, mode: str) -> None:
+        lines += [f'_mta-sts.{name} TXT "v=STSv1; id=1"', f"mta-sts.{name} A {POLICY_ADDRESS}"]
+        text = f"version: STSv1\nmode: {mode}\nmx: mx.{name}.plain.test\nmax_age: 86400\n"
+        self.pages[f"mta-sts.{name}.plain.test"] = Page(text.encode())
+
+    def start(self) -> World:
+        for peer in (self.name_server, self.validator, self.policy_host, *self.far_ends):
+            peer.start()
+            self._started.append(peer)
+        return self
+
+    def stop(self) -> None:
+        for peer in self._started:
+            peer.stop()
+
+
+def _options(pair: tuple[Path, Path] | None) -> tuple[str, ...]:
+    return ("--certificate", str(pair[0]), "--key", str(pair[1])) if pair else ()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(tmp_path_factory.mktemp("strangers"))
+    try:
+        yield world.start()
+    finally:
+        world.stop()
+
+
+@pytest.fixture
+def office(stage: Stage, tmp_path: Path, world: World) -> Site:
+    """A site that delivers directly, running."""
+    site = stage.site(tmp_path)
+    site.here["delivery"] = "direct"
+    for name, value in world.config.items():
+        site.config[name] = {**site.config[name], **value} if isinstance(site.config.get(name), dict) else value
+    site.write_config()
+    site.start("se")
+    return site
+
+
+def send(site: Site, recipients: list[str], fields: str = "", options: tuple[str, ...] = ()) -> None:
+    with smtplib.SMTP("127.0.0.1", site.port, timeout=60) as client:
+        message = f"From: bert@{DOMAIN}\r\nSubject: x\r\n{fields}\r\nHello.\r\n"
+        assert client.sendmail(f"bert@{DOMAIN}", recipients, message, options) == {}
+
+
+def outcomes(site: Site, count: int) -> dict[str, dict[str, Any]]:
+    """The event of each recipient, when all have one."""
+    wanted = ("recipient-delivered", "recipient-deferred", "recipient-failed")
+
+    def found() -> dict[str, dict[str, Any]] | None:
+        events = {event["recipient"]: event for event in site.events() if event["event"] in wanted}
+        return events if len(events) >= count else None
+
+    return eventually(found, seconds=60, what=f"{count} recipients have an outcome")
+
+
+def cell(event: dict[str, Any]) -> str:
+    """The event in the words of the table."""
+    if event["event"] != "recipient-delivered":
+        return "waits" if event["event"] == "recipient-deferred" and " 4.7." in f" {event['reply']}" else str(event)
+    reason = event.get("reason", "")
+    if reason.startswith("TLSv1."):
+        return "verified" if ", verified by " in reason else "unverified"
+    return "clear" if not reason or reason.startswith("in clear") else reason
+
+
+def table() -> dict[str, list[str]]:
+    """The rows of docs/tls.md."""
+    text = (ROOT / "docs" / "tls.md").read_text()
+    rows = [[word.strip() for word in line.strip("|").split("|")] for line in re.findall(r"(?m)^\|.*\|$", text)]
+    return {row[0]: row[1:] for row in rows if len(row) == 1 + len(KINDS) and row[0] in ROWS}
+
+
+def test_the_table_of_the_documentation(world: World, office: Site) -> None:
+    expected = table()
+    assert list(expected) == list(ROWS)
+    people = {f"a@{domain(mode, kind)}": (row, kind) for row, mode in ROWS.items() for kind in KINDS}
+    send(office, list(people))
+    seen = {row: [""] * len(KINDS) for row in ROWS}
+    for who, event in outcomes(office, len(people)).items():
+        row, kind = people[who]
+        seen[row][KINDS.index(kind)] = cell(event)
+    assert seen == expected
