@@ -60,7 +60,7 @@ class Finder(Protocol):
 
     def arrive(self, name: str, due: float) -> None: ...
 
-    def notice(self, name: str, due: float) -> None: ...
+    def notice(self, name: str, due: float, is_doubtful: bool = False) -> None: ...
 
     def forget(self, name: str) -> None: ...
 
@@ -93,11 +93,10 @@ class Rounds:
         self._is_scan_wanted = False
         self._not_before = 0.0
         self._given_back: set[str] = set()
-        self._offset = 0.0
+        #  Between the clock of the wall and the loop's; None before the first scan.
+        self._offset: float | None = None
 
     async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._offset = self._clock() - loop.time()
         await self._safely(self._adopt)
         self._beats = asyncio.create_task(self._every(self._limits.beat, self._beat))
         self._tasks = [
@@ -165,7 +164,9 @@ class Rounds:
 
     async def _scan_once(self) -> None:
         offset = self._clock() - asyncio.get_running_loop().time()
-        went_back, self._offset = offset < self._offset - JUMP, offset
+        went_back = self._offset is not None and offset < self._offset - JUMP
+        #  What was written before a start may have been written by a clock that has been put right since.
+        is_doubtful, self._offset = went_back or self._offset is None, offset
         self._given_back.clear()
         names = self._folder.scan()
         while part := await self._errands.ask(_some, names):
@@ -174,7 +175,7 @@ class Rounds:
                     continue
                 if went_back:
                     self._finder.forget(name)
-                self._finder.notice(name, due)
+                self._finder.notice(name, due, is_doubtful)
 
     # The others.
 

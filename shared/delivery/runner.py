@@ -71,7 +71,7 @@ class Runner:
         desk = Desk(daemon, folder, self._errands, Errands(executor), reports, clock, report)
         self._course = Course(crew, lane, desk, Sorter(desk, depositor, executor, lane), self, chance)
         self._rounds = Rounds(self, folder, owner, Errands(executor), clock, report, limits, watch)
-        self._latest = retry.latest_due(0.0)
+        self._latest, self._planned = retry.latest_due(0.0), retry.latest_planned(0.0)
         self._jobs: set[Job] = set()
         #  Entries called back because there is room for them, until they are claimed.
         self._called: dict[str, str] = {}
@@ -117,7 +117,8 @@ class Runner:
             retry=retry or old.retry,
             rejudge=rejudge or old.rejudge,
         )
-        self._latest = self._course.crew.retry.latest_due(0.0)
+        retry = self._course.crew.retry
+        self._latest, self._planned = retry.latest_due(0.0), retry.latest_planned(0.0)
         if rejudge is None or rejudge != old.rejudge:
             self._rounds.recheck()
 
@@ -157,14 +158,14 @@ class Runner:
         else:
             self.notice(name, due)
 
-    def notice(self, name: str, due: float) -> None:
-        """This entry waits in the lane."""
-        latest = self._clock() + self._latest
-        if due > latest:
-            #  Written while the clock ran ahead. Once seen, its time is not put off again.
+    def notice(self, name: str, due: float, is_doubtful: bool = False) -> None:
+        """This entry waits in the lane. `is_doubtful`: the clock may have been another one when its time was set."""
+        now = self._clock()
+        if due > now + (self._planned if is_doubtful else self._latest):
+            #  Written while the clock ran ahead. When it was meant to be tried nobody knows; now does no harm.
             if name in self._waiting:
                 return
-            due = latest
+            due = now
         self._waiting.notice(name, due)
         self._wake.set()
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.mail.envelope import Envelope
-from shared.retry.schedule import RetryPolicy, latest_due
+from shared.retry.schedule import RetryPolicy, latest_due, latest_planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +22,7 @@ class RetryPolicies:
     def latest_due(self, now: float) -> float:
         """As schedule.latest_due, whoever's mail it is."""
         return max(latest_due(policy, now) for policy in (self.usual, *self.sites.values()))
+
+    def latest_planned(self, now: float) -> float:
+        """As schedule.latest_planned, whoever's mail it is."""
+        return max(latest_planned(policy, now) for policy in (self.usual, *self.sites.values()))

@@ -99,6 +99,11 @@ def should_warn(policy: RetryPolicy, envelope: Envelope, attempts: int, now: flo
     return planned_wait(policy, attempts, policy.warn_after) >= policy.warn_after / 2
 
 
+def latest_planned(policy: RetryPolicy, now: float) -> float:
+    """No next attempt that we plan ourselves lies behind this; one that a carrier asked for may."""
+    return now + policy.longest * (1 + JITTER)
+
+
 def latest_due(policy: RetryPolicy, now: float) -> float:
     """No next attempt lies behind this. A later one in the spool was written while the clock ran ahead."""
-    return now + max(policy.longest * (1 + JITTER), DAY)
+    return max(latest_planned(policy, now), now + DAY)
