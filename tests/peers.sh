@@ -1,6 +1,6 @@
 #!/bin/sh
-# tests/peers.sh [PROGRAM]...: the programs of others that the end-to-end tests speak with, and those named (they have
-# to be packages of the same name). Quiet when all are there.
+# tests/peers.sh [PROGRAM[:PACKAGE]]...: the programs of others that the end-to-end tests speak with, and those named, with
+# their package where that has another name. Quiet when all are there.
 #
 # curl, swaks, msmtp, nsd, unbound, haproxy, dovecot, slapd, strace, nftables and iproute2 come as Debian packages. Postfix gives
 # only smtp-source and smtp-sink: its package is unpacked into .peers/postfix and never installed, as a second mail
@@ -16,8 +16,8 @@ has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 
 missing=""
 for program in curl swaks nsd unbound strace haproxy slapd msmtp "$@"; do
-    has "$program" && continue
-    missing="$missing $program"
+    has "${program%:*}" && continue
+    missing="$missing ${program#*:}"
     [ "$program" != gcc ] || missing="$missing libc6-dev"
 done
 # The packet filter that blocks port 25 in a network of the test's own; for root only, as is that test.

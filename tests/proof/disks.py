@@ -1,0 +1,73 @@
+"""Small file systems on loop devices, made for one test and gone with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+MKFS = {
+    #  Nothing is left to be written later, and no room is kept for root, as whom the daemons may run here.
+    "ext4": ("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"),
+    "xfs": ("mkfs.xfs", "-q", "-f", "-K"),
+    "btrfs": ("mkfs.btrfs", "-q", "-f"),
+}
+#  XFS makes none below 300 MiB.
+MIB = {"ext4": 96, "xfs": 320}
+
+
+def need(*programs: str) -> None:
+    """Skip, with the reason, what cannot be shown here."""
+    if os.getuid() != 0:
+        pytest.skip("needs root, to mount file systems")
+    for program in programs:
+        if not shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
+            pytest.skip(f"{program} is not installed: tests/peers.sh fetches it")
+    if not Path("/dev/loop-control").exists():
+        pytest.skip("there are no loop devices here")
+
+
+def run(*command: str | Path) -> str:
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr.strip()}"
+    return done.stdout.strip()
+
+
+def mount(image: Path, place: Path, kind: str = "ext4", *options: str) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    #  Copies of an XFS have its UUID.
+    words = ["loop", *options, *(["nouuid"] if kind == "xfs" else [])]
+    run("mount", "-t", kind, "-o", ",".join(words), image, place)
+
+
+def unmount(place: Path) -> None:
+    if os.path.ismount(place):
+        with contextlib.suppress(AssertionError):
+            run("umount", place)
+            return
+        run("umount", "-l", place)
+
+
+@contextmanager
+def disk(folder: Path, kind: str = "ext4", mib: int = 0, *mkfs_options: str) -> Iterator[Path]:
+    """A new file system of `mib`, mounted; where."""
+    image, place = folder / f"{kind}.img", folder / f"{kind}.disk"
+    make(image, kind, mib, *mkfs_options)
+    mount(image, place, kind)
+    try:
+        yield place
+    finally:
+        unmount(place)
+        image.unlink(missing_ok=True)
+
+
+def make(image: Path, kind: str, mib: int = 0, *mkfs_options: str) -> None:
+    with image.open("wb") as file:
+        file.truncate((mib or MIB[kind]) << 20)
+    run(*MKFS[kind], *mkfs_options, image)

@@ -1,0 +1,152 @@
+"""R-01: kill -9, five hundred times, of every daemon and worker under load, alone and all at the same instant.
+
+Each daemon has its own killer, so that deaths and starts overlap as they like. At a death the tokens of the entries that
+the dead one had claimed are written down: only these, and those whose client got no answer, may arrive once more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from account import Flow, acknowledged, copies_too_many, token_of, tokens_below
+from deadline import eventually
+from mailsite import Site
+from peers import FarEnd, NameServer
+from process import StartFailed, free_port
+from setting import FAR_ADDRESSES, Stage
+
+KILLS = 500
+SECONDS = 780
+LANES = {"s": ".local", "c": ".relay", "e": ".direct"}
+RECIPIENTS = ("anna@hq.example", "x@elsewhere.example", "x@partner.example")
+
+
+class Killer:
+    """`kills` by victim; `in_flight`: how often each token was claimed by somebody who died."""
+
+    def __init__(self, site: Site, goal: int, goes_on: Callable[[], bool]) -> None:
+        self._site, self._goal, self._goes_on = site, goal, goes_on
+        self._locks = {letter: threading.Lock() for letter in LANES}
+        self._count = threading.Lock()
+        self.kills: Counter[str] = Counter()
+        self.in_flight: Counter[str] = Counter()
+        self.faults: list[str] = []
+
+    def run(self) -> None:
+        threads = [
+            threading.Thread(target=self._guarded, args=(victim,)) for victim in ("s", "c", "e", "worker", "all")
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _guarded(self, victim: str) -> None:
+        chance = random.Random(victim)
+        try:
+            while self._goes_on() and self.kills.total() < self._goal and not self.faults:
+                time.sleep(chance.uniform(3.0, 6.0) if victim == "all" else chance.uniform(0.05, 0.6))
+                self._kill(victim, chance)
+        except Exception as error:
+            self.faults.append(f"{victim}: {error!r}")
+
+    def _kill(self, victim: str, chance: random.Random) -> None:
+        letters = "sce" if victim == "all" else victim
+        if victim == "worker":
+            #  Now and then while the daemon is starting, too; were it always, it would never start.
+            if (not self._locks["s"].locked() or chance.random() < 0.1) and self._kill_worker():
+                self._add(victim)
+            return
+        with contextlib.ExitStack() as held:
+            for letter in letters:
+                held.enter_context(self._locks[letter])
+            for letter in letters:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._site.daemons[letter].pid, signal.SIGKILL)
+            for letter in letters:
+                self._site.daemons[letter].wait()
+                self._note(letter)
+            self._add(victim)
+            self._start(letters)
+
+    def _start(self, letters: str) -> None:
+        """As a service manager does: again, when a worker was killed before its daemon had started."""
+        for letter in letters:
+            for tries_left in range(9, -1, -1):
+                try:
+                    self._site.start(letter)
+                    break
+                except StartFailed:
+                    if not tries_left:
+                        raise
+
+    def _kill_worker(self) -> bool:
+        """The lock is not taken: the first process may be dying at this moment."""
+        pid = self._site.daemons["s"].pid
+        with contextlib.suppress(OSError, IndexError):
+            os.kill(int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]), signal.SIGKILL)
+            return True
+        return False
+
+    def _note(self, letter: str) -> None:
+        """What the dead one had claimed; nobody else works on its lane."""
+        for path in (self._site.root / "spool" / LANES[letter] / "cur").iterdir():
+            self.in_flight[token_of(path.read_bytes())] += 1
+
+    def _add(self, victim: str) -> None:
+        with self._count:
+            self.kills[victim] += 1
+
+
+def prepare(site: Site, far_end: FarEnd, server: NameServer) -> None:
+    site.relay_to(far_end.hop)
+    site.config["routes"] = [{"to": ["partner.example"], "deliver": "direct"}]
+    site.config["dns"] = {"servers": [f"127.0.0.1:{server.port}"]}
+    site.config["direct"] = {"port": far_end.port, "allow_addresses": ["127.0.0.0/8"]}
+    site.config["receive"]["workers"] = 2
+    site.write_config()
+
+
+def check(site: Site, far_end: FarEnd, flows: list[Flow], in_flight: Counter[str]) -> dict[str, int]:
+    """Nothing lost, nothing torn, no copy but of what was in flight."""
+    taken = acknowledged(flows)
+    found, torn = tokens_below(site.root / "mail", far_end.folder)
+    lost = taken - set(found)
+    assert not lost, f"{len(lost)} of {len(taken)} acknowledged lost: {sorted(lost)[:5]}"
+    assert not torn, f"torn: {torn[:5]}"
+    copies, unexplained = copies_too_many(found, flows, in_flight)
+    assert not unexplained, f"copies of what was not in flight: {unexplained[:5]}"
+    assert not list((site.root / "spool" / "corrupt").iterdir())
+    return {"acknowledged": len(taken), "lost": 0, "torn": 0, "second_copies": copies, "in_flight": in_flight.total()}
+
+
+@pytest.mark.timeout(SECONDS + 300)
+def test_killed_at_random_moments(
+    site: Site, stage: Stage, tmp_path: Path, tell: Callable[..., None], left: Callable[[float], Callable[[], bool]]
+) -> None:
+    far_end = FarEnd(tmp_path, free_port(*FAR_ADDRESSES), FAR_ADDRESSES, "--delay", "0.01")
+    server = NameServer(tmp_path, free_port("127.0.0.1"), {"partner.example": "@ MX 10 mx\nmx A 127.0.0.21\n"})
+    stage.peer(far_end)
+    stage.peer(server)
+    prepare(site, far_end, server)
+    site.start()
+    flows = [Flow(site.port, recipient, sessions=2, pause=0.1).start() for recipient in RECIPIENTS]
+    killer = Killer(site, KILLS, left(SECONDS))
+    killer.run()
+    for flow in flows:
+        flow.end()
+    kills = {f"killed_{victim}": count for victim, count in sorted(killer.kills.items())}
+    tell(kills=killer.kills.total(), **kills)
+    assert not killer.faults, killer.faults
+    eventually(site.is_empty, 120, "an empty queue")
+    tell(**check(site, far_end, flows, killer.in_flight))
+    assert killer.kills.total() >= KILLS, f"only {killer.kills.total()} kills in the time there was"
