@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mercury_c.account_name import in_name_of
 from mercury_c.credentials import Credentials
 from mercury_c.smarthost import SmarthostPlanner
 from shared.config.model import Config
@@ -13,7 +14,7 @@ from shared.service.sending import SendingDaemon
 
 def relaying_daemon(config: Config) -> SendingDaemon:
     """Call with the reactor installed and the loop running. Raises StartTrouble."""
-    return SendingDaemon(config, "c", Lane.RELAY, _planner, Credentials().read)
+    return SendingDaemon(config, "c", Lane.RELAY, _planner, Credentials().read, in_name_of=in_name_of)
 
 
 def _planner(config: Config, table: RoutingTable, resolver: Resolver) -> SmarthostPlanner:

@@ -35,7 +35,7 @@ class Discovery:
             #  A host that is "." says that there is no such service (RFC 2782).
             if isinstance(answer, Found) and any(record.host != "." for record in answer.values):
                 return self._made(hop, service, answer)
-        return (replace(hop, discover=False),)
+        return (replace(hop, discover=False, known_as=hop.book_name),)
 
     def _made(self, hop: NextHop, service: str, answer: Found[tuple[SrvRecord, ...]]) -> tuple[NextHop, ...]:
         mark = (service, answer.values, answer.authenticated)
@@ -64,4 +64,5 @@ def _hop(hop: NextHop, service: str, record: SrvRecord, is_authenticated: bool) 
         priority=record.priority,
         weight=record.weight,
         certified_name="" if is_own or is_authenticated else hop.host,
+        known_as=hop.book_name,
     )

@@ -56,6 +56,7 @@ class Acceptance:
         self._draft: Draft | None = None
         self._received = b""
         self._header = b""
+        self._site = ""
 
     def add(self, given: RecipientGiven, address: Address) -> None:
         """One more recipient. Named twice, it still gets the message once."""
@@ -74,6 +75,7 @@ class Acceptance:
         door, sender = self._door, self.sender
         now = door.clock()
         self.id = door.depositor.next_id()
+        self._site = origin.site
         envelope = Envelope(
             self.id,
             sender.sender,
@@ -110,6 +112,11 @@ class Acceptance:
             self.abandon()
             return self.refusal
         assert self._draft is not None
+        if self._door.reach is not None:
+            self.refusal = self._door.reach.object_to_all(self.recipients, self._site, self._draft.size)
+            if self.refusal is not None:
+                self.abandon()
+                return self.refusal
         self._draft.commit(done)
         return None
 

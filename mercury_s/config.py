@@ -12,6 +12,7 @@ from mercury_s.policy.filters import Filters
 from mercury_s.policy.identity import Binding, IdentityRules
 from mercury_s.policy.patience import Patience
 from mercury_s.porter import Porter
+from mercury_s.reach import Reach
 from mercury_s.throttle import Throttle
 from shared.config.limits import Limits as SessionLimits
 from shared.config.listeners import Listener, ListenerKind, ListenerTls
@@ -83,6 +84,7 @@ def make_door(
         most_unknown=limits.unknown_recipients,
         most_relay_attempts=limits.relay_attempts,
         most_failed_logins=limits.failed_logins,
+        reach=Reach(config.state, table, time.time, time.monotonic),
     )
 
 

@@ -20,6 +20,7 @@ from mercury_s.policy.filters import Filters
 from mercury_s.policy.identity import IdentityRules
 from mercury_s.policy.patience import Patience
 from mercury_s.porter import Blacklisting, Porter
+from mercury_s.reach import Reach
 from mercury_s.tally import Tally
 from mercury_s.throttle import Throttle
 from shared.routing.table import RoutingTable
@@ -77,6 +78,7 @@ class Door:
     filters: Filters | None = None
     identities: IdentityRules = IdentityRules()  # noqa: RUF009 - it is frozen
     keeps_subjects: bool = False
+    reach: Reach | None = None
 
     @property
     def blacklist(self) -> Blacklisting:

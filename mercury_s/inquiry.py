@@ -93,15 +93,17 @@ class Inquiry:
         exists = is_local and not isinstance(found, NoSuchUser)
         facts = RecipientFacts(is_local, exists, guest.may_relay, len(acceptance.recipients), door.most_recipients)
         verdict = decide_recipient(facts)
-        refusal = self._ask_rates_and_mailbox(acceptance, found) if isinstance(verdict, Accept) else verdict
+        refusal = self._ask_rates_and_room(acceptance, address, found) if isinstance(verdict, Accept) else verdict
         return address if refusal is None else Objection(address, refusal, _offence(facts))
 
-    def _ask_rates_and_mailbox(self, acceptance: Acceptance, found: Found | None) -> Refuse | None:
+    def _ask_rates_and_room(self, acceptance: Acceptance, address: Address, found: Found | None) -> Refuse | None:
         door, guest, given = self._door, self._guest, acceptance.sender
         refusal = door.throttle.recipient(guest.sending(given)) if door.throttle is not None else None
         if refusal is None and found is not None and door.reception is not None:
             is_inside = bool(guest.login or guest.welcome.site)
             return door.reception.objection(found, given.sender, is_inside)
+        if refusal is None and found is None and given.size and door.reach is not None:
+            return door.reach.object_to(address, guest.welcome.site, given.size)
         return refusal
 
     def _is_at_our_ip(self, address: Address) -> bool:

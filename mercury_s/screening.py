@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mercury_s.encoded_word import decode_words
-from mercury_s.field import split_fields
 from mercury_s.policy.filters import LONGEST_TEXT, Action, Chains, Filter, Phase, decide_filters
 from mercury_s.policy.verdict import Refuse
 from mercury_s.porter import Porter
 from shared.mail.address import Address
+from shared.mail.field import split_fields
 from shared.observe import events
 from shared.observe.log import log
 

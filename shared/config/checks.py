@@ -18,6 +18,7 @@ from shared.config.local_checks import check_local
 from shared.config.login_checks import check_logins
 from shared.config.model import Config
 from shared.config.problem import Problem, shown
+from shared.config.routing import account_address
 from shared.config.scalars import did_you_mean
 from shared.config.sending import Retry
 from shared.config.sites import Hop, RouteSettings, SiteRetry
@@ -73,6 +74,10 @@ def _check_sites(config: Config, given: Settings) -> Iterator[Problem]:
         if site.delivery is SiteWord.AUTO and not site.smarthosts:
             text = f"site {shown(name)} relays while port 25 is blocked, but names no 'smarthosts'"
             yield site.origin.problem(text, "delivery")
+        for smarthost in site.smarthosts if site.rewrite_sender else ():
+            if account_address(smarthost) is None:
+                text = f"site {shown(name)} rewrites senders: say the 'address' of the account, as its login is none"
+                yield smarthost.origin.problem(text, "login")
     here = config.sites.get(config.site)
     for route in config.routes:
         if route.deliver is Delivery.RELAY and here is not None and not here.smarthosts:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import tzinfo
 
+from shared.config.budget import BudgetSettings
 from shared.config.model import Config
 from shared.config.scalars import is_ip
-from shared.config.sites import IMPLICIT_TLS_PORT, SUBMISSION_PORT, Hop, RouteSettings, SiteSettings, Smarthost
+from shared.config.sites import IMPLICIT_TLS_PORT, SUBMISSION_PORT, Hop, RouteSettings, SiteSettings, Smarthost, Via
+from shared.mail.address import Address, AddressError, parse_address
+from shared.routing.budget import NO_BUDGET, Budget, Limit, Unit
 from shared.routing.next_hop import NO_MORE_TRUST, NextHop, Tls, Trust
 from shared.routing.site import Site
 from shared.routing.table import RouteRule, RoutingTable
+from shared.routing.terms import NO_TERMS, Terms
 from shared.routing.word import WordInForce, word_in_force
 
 
@@ -21,11 +26,11 @@ def routing_table(config: Config, words: Mapping[str, WordInForce] | None = None
         local_domains=frozenset(config.local.domains),
         sites={name: _site(name, site, words.get(name)) for name, site in config.sites.items()},
         here=config.site,
-        rules=(*(_rule(route) for route in config.routes), *_overlay(config)),
+        rules=(*(_rule(route, _zone(config.sites.get(config.site))) for route in config.routes), *_overlay(config)),
     )
 
 
-def next_hop(hop: Hop, tls: Tls | None = None, priority: int = 0) -> NextHop:
+def next_hop(hop: Hop, tls: Tls | None = None, priority: int = 0, terms: Terms = NO_TERMS) -> NextHop:
     """The hop as it is dialled; `tls` takes the place of its own demand."""
     return NextHop(
         host=hop.host,
@@ -41,6 +46,8 @@ def next_hop(hop: Hop, tls: Tls | None = None, priority: int = 0) -> NextHop:
         source=hop.source_address or (),
         helo=hop.helo or "",
         trust=_trust(hop),
+        lmtp=isinstance(hop, Via) and hop.lmtp,
+        terms=terms,
         inside_only=(tls or hop.tls) is Tls.OFF and not hop.in_clear,
     )
 
@@ -51,18 +58,54 @@ def _trust(hop: Hop) -> Trust:
     return NO_MORE_TRUST if trust == NO_MORE_TRUST else trust
 
 
+def _terms(hop: Hop, zone: tzinfo | None, is_rewritten: bool = False) -> Terms:
+    terms = Terms(
+        _budget(hop.budget) if hop.budget else NO_BUDGET,
+        hop.max_recipients or 0,
+        hop.window or (),
+        zone if hop.window else None,
+        hop.bandwidth or 0,
+        account_address(hop) if is_rewritten and isinstance(hop, Smarthost) else None,
+    )
+    return NO_TERMS if terms == NO_TERMS else terms
+
+
+def account_address(smarthost: Smarthost) -> Address | None:
+    """In whose name mail goes there when senders are rewritten; None when nothing tells."""
+    if smarthost.address is not None:
+        return smarthost.address
+    try:
+        return parse_address(smarthost.login)
+    except AddressError:
+        return None
+
+
+def _budget(settings: BudgetSettings) -> Budget:
+    limits = [Limit(Unit.MESSAGES, rate.count, rate.seconds) for rate in settings.messages]
+    limits += [Limit(Unit.RECIPIENTS, rate.count, rate.seconds) for rate in settings.recipients]
+    return Budget(tuple(limits), settings.reserve, settings.over)
+
+
+def _zone(site: SiteSettings | None) -> tzinfo | None:
+    return site.time_zone if site is not None else None
+
+
 def _site(name: str, site: SiteSettings, word: WordInForce | None) -> Site:
     """Smarthosts without a priority have that of their place, counted from 1."""
     hops = [
-        next_hop(smarthost, priority=smarthost.priority or place)
+        next_hop(
+            smarthost,
+            priority=smarthost.priority or place,
+            terms=_terms(smarthost, site.time_zone, site.rewrite_sender),
+        )
         for place, smarthost in enumerate(site.smarthosts, start=1)
     ]
     word = word or word_in_force(site.delivery, None, None)
     return Site(name, site.networks, word.delivery, tuple(sorted(hops, key=lambda hop: hop.priority)), word.why)
 
 
-def _rule(route: RouteSettings) -> RouteRule:
-    via = next_hop(route.via, route.tls) if route.via else None
+def _rule(route: RouteSettings, zone: tzinfo | None) -> RouteRule:
+    via = next_hop(route.via, route.tls, terms=_terms(route.via, zone)) if route.via else None
     return RouteRule(route.to, route.deliver, via, None if via else route.tls, route.pins, route.source)
 
 

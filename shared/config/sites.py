@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, model_validator
 
+from shared.config.budget import BudgetSettings, HoursSpan, MailAddress, TimeZone
 from shared.config.scalars import (
     Count,
     Duration,
@@ -23,6 +24,7 @@ from shared.config.scalars import (
     Port,
     SecretFile,
     Several,
+    Size,
     Text,
     parse_word,
 )
@@ -54,12 +56,14 @@ class Language(StrEnum):
 LanguageWord = Annotated[Language, BeforeValidator(parse_word(Language))]
 IMPLICIT_TLS_PORT = 465  # RFC 8314
 SUBMISSION_PORT = 587  # RFC 6409
+LMTP_PORT = 24  # RFC 2033 section 5: not 25
 
 
 class Hop(Setting):
     """A server that takes mail from us. `implicit`: TLS from the first byte; left out, true on port 465.
 
     `in_clear` says `tls: off` for the second time. `authorities`, `certificate` and `key` are PEM files.
+    `bandwidth` in octets a second.
     """
 
     host: Host
@@ -75,6 +79,10 @@ class Hop(Setting):
     password_file: SecretFile | None = None
     source_address: Several[IpAddress] | None = None
     helo: Hostname | None = None
+    budget: BudgetSettings | None = None
+    max_recipients: Count | None = None
+    window: Several[HoursSpan] | None = None
+    bandwidth: Size | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -87,20 +95,31 @@ class Hop(Setting):
 class Smarthost(Hop):
     """A hop of a site: submission with a verified certificate unless said otherwise.
 
-    `port` left out: as the DNS says, otherwise 587. `priority` left out: by the place in the list.
+    `port` left out: as the DNS says, otherwise 587. `priority` left out: by the place in the list. `address`: that of
+    the account, for `rewrite_sender`; left out, the login.
     """
 
     port: Port | None = None
     tls: TlsDemand = Tls.VERIFY
     priority: Count | None = None
     weight: Count = 1
+    address: MailAddress | None = None
 
 
 class Via(Hop):
-    """A hop of a route, most often a server inside: port 25, TLS where it is offered."""
+    """A hop of a route, most often a server inside: port 25, TLS where it is offered. `lmtp`: a mailbox server that
+    speaks LMTP (RFC 2033); its port is 24 unless given."""
 
     port: Port | None = 25
     tls: TlsDemand = Tls.OPPORTUNISTIC
+    lmtp: Flag = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_the_protocol(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("lmtp") is True and "port" not in data:
+            return {"port": LMTP_PORT, **data}
+        return data
 
 
 class SiteRetry(Setting):
@@ -128,7 +147,8 @@ class Overlay(Setting):
 
 
 class SiteSettings(Setting):
-    """`retry` left out: as everywhere. `language`: of the reports to its senders."""
+    """`retry` left out: as everywhere. `language`: of the reports to its senders. `time_zone` None: the host's.
+    `rewrite_sender`: its mail goes to smarthosts in the name of the account there."""
 
     networks: tuple[Network, ...] = ()
     delivery: SiteWordOf
@@ -136,6 +156,8 @@ class SiteSettings(Setting):
     retry: SiteRetry | None = None
     language: LanguageWord = Language.ENGLISH
     overlay: Overlay | None = None
+    time_zone: TimeZone | None = None
+    rewrite_sender: Flag = False
 
 
 class RouteSettings(Setting):

@@ -157,6 +157,9 @@ HOP_PASSED_OVER = Event(
     "hop-passed-over", "a smarthost gets no mail until a probe finds it well; others take it", Priority.WARNING
 )
 HOP_RECOVERED = Event("hop-recovered", "a smarthost that was passed over is well again", Priority.NOTICE)
+HOP_BOOK_TROUBLE = Event(
+    "hop-book-trouble", "what is known of the next hops cannot be kept or read; counting goes on", Priority.ERROR
+)
 DNS_TROUBLE = Event("dns-trouble", "a name could not be looked up", Priority.NOTICE)
 STS_POLICY_FETCHED = Event("sts-policy-fetched", "a domain's MTA-STS policy was fetched and is in force")
 STS_POLICY_UNUSABLE = Event(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.routing.terms import NO_TERMS, Terms
+
 
 class Tls(StrEnum):
     """What is demanded of the connection.
@@ -56,7 +58,7 @@ class NextHop:
     Of the hops of a leg, the lowest `priority` is tried first; those that share one share the mail by `weight`.
     `discover`: ask the DNS which host and port serve the domain `host` (RFC 6186, 8314); `port` if it does not know.
     `certified_name`, when given, is verified in place of `host`. `source` has an address of ours for each family, and
-    `helo` is the name that we give there.
+    `helo` is the name that we give there. `known_as`: the book name of the hop that it was discovered for.
     """
 
     host: str
@@ -77,6 +79,13 @@ class NextHop:
     helo: str = ""
     trust: Trust = NO_MORE_TRUST
     inside_only: bool = False
+    terms: Terms = NO_TERMS
+    known_as: str = ""
+
+    @property
+    def book_name(self) -> str:
+        """Under which it is remembered what the server said of itself and what was spent there."""
+        return self.known_as or (f"{self.login} at {self}" if self.login else str(self))
 
     def __hash__(self) -> int:
         #  Asked for several times with each message; what else there is tells few hops apart.

@@ -19,7 +19,8 @@ from shared.routing.table import RoutingTable
 from shared.service.post_office import PostOffice, retry_policy
 from shared.service.trouble import StartTrouble
 from shared.tls.client import ClientTls, TrustUnusable
-from shared.transport.carrier import SmtpCarrier
+from shared.transport.carrier import InNameOf, SmtpCarrier
+from shared.transport.steward import Steward
 
 MakePlanner = Callable[[Config, RoutingTable, Resolver], RoutePlanner]
 
@@ -38,6 +39,7 @@ class SendingDaemon:
         make_planner: MakePlanner,
         read_secret: Callable[[str], str],
         authorities: Callable[[Config], Path | None] = lambda config: None,
+        in_name_of: InNameOf | None = None,
     ) -> None:
         """`authorities`: the PEM file of those that are believed; None for those of the system."""
         from twisted.internet import reactor
@@ -48,6 +50,9 @@ class SendingDaemon:
         self._make_planner = make_planner
         self._read_secret = read_secret
         self._authorities = authorities
+        self._in_name_of = in_name_of
+        #  What is counted and known of the smarthosts survives a reload.
+        self._steward = Steward(time.time, config.state) if lane is Lane.RELAY else None
         self._office = PostOffice(config, name, asyncio.get_running_loop(), reactor)
         self._resolver = self._make_resolver()
         self._carrier = self._make_carrier()
@@ -90,6 +95,8 @@ class SendingDaemon:
         self._resolver.close()
         for task in self._retired:
             task.cancel()
+        if self._steward is not None:
+            self._steward.close()
         self._office.close()
 
     def is_progressing(self) -> bool:
@@ -123,6 +130,8 @@ class SendingDaemon:
             tls=self._make_tls(),
             are_smarthosts=self._lane is Lane.RELAY,
             unreached=self._say_unreached,
+            steward=self._steward,
+            in_name_of=self._in_name_of,
         )
 
     def _retire(self, carrier: SmtpCarrier, resolver: Resolver) -> None:

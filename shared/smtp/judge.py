@@ -42,6 +42,7 @@ class End(StrEnum):
     LOGIN = "refused the login"
     LOOP = "is this host itself"
     BREACH = "does not speak SMTP as it should"
+    WITHHELD = "gets no mail at the moment"
     LOST = "lost the connection"
     SILENT = "did not answer in time"
     UNREADABLE = "the message cannot be read here"
@@ -58,6 +59,7 @@ _REPLIES = {
     End.LOGIN: (454, "4.7.8"),
     End.LOOP: (451, "4.4.6"),
     End.BREACH: (451, "4.5.0"),
+    End.WITHHELD: (451, "4.4.5"),
     End.LOST: (451, "4.4.2"),
     End.SILENT: (451, "4.4.2"),
     End.UNREADABLE: (451, "4.3.0"),

@@ -10,29 +10,43 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.mail.address import Address
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
 from shared.mail.reply import Reply
 from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop, Tls
+from shared.routing.terms import NO_TERMS
 from shared.smtp.client_events import Ended, Finished
 from shared.smtp.judge import End, judge_end, judge_smarthost
 from shared.tls.client import ClientTls
 from shared.transport.back_off import BackOff
+from shared.transport.batches import first_batch
 from shared.transport.connection import SmtpConnection
 from shared.transport.dial import AddressLookup, Dialer, Unreached
 from shared.transport.infirmary import Infirmary, words_of
-from shared.transport.pool import HopPool, PoolLimits
+from shared.transport.pace import Pace
+from shared.transport.pool import MOST_RECIPIENTS, HopPool, PoolLimits
+from shared.transport.steward import Steward, Withheld
 
-#  Every server takes a hundred recipients in one transaction (RFC 5321 §4.5.3.1.8).
-MOST_RECIPIENTS = 100
 #  For a server to answer QUIT when we stop.
 FAREWELL = 1.0
 _STOPPING = Unreached(Ended(End.GOODBYE, None, "this daemon is stopping"), "")
+
+InNameOf = Callable[[Address, Envelope, Content], tuple[Envelope, Content]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What is carried."""
+
+    envelope: Envelope
+    content: Content
+    leg: Leg
 
 
 class SmtpCarrier:
@@ -40,6 +54,9 @@ class SmtpCarrier:
 
     `are_smarthosts`: a hop that fails where there are others is passed over until a probe has found it well, and a
     refusal to relay is not the recipient's fault. `unreached` is called when a message found no hop at all.
+    `steward`: keeps to the terms of hops and the book of what is known
+    of them; a carrier without one has hops without terms. `in_name_of` gives envelope and message as they go to a hop
+    that takes mail in the name of its account only.
     """
 
     def __init__(
@@ -55,6 +72,8 @@ class SmtpCarrier:
         source_addresses: tuple[str, ...] = (),
         are_smarthosts: bool = False,
         unreached: Callable[[], object] | None = None,
+        steward: Steward | None = None,
+        in_name_of: InNameOf | None = None,
         make_nonce: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         self._dialer = Dialer(
@@ -67,14 +86,18 @@ class SmtpCarrier:
             connect_timeout=connect_timeout,
             source_addresses=source_addresses,
         )
+        self._reactor = reactor
         self._limits = limits
         self._unreached = unreached
         self._back_off: BackOff[NextHop, Unreached] = BackOff(reactor.seconds)
-        self._infirmary = (
-            Infirmary(reactor, self._dialer.dial, self._back_off.note_success) if are_smarthosts else None
-        )
+        self._infirmary = Infirmary(reactor, self._dialer.dial, self._note_recovered) if are_smarthosts else None
+        self._steward = steward
+        self._in_name_of = in_name_of
+        self._paces: dict[NextHop, Pace] = {}
         self._pools: dict[NextHop, HopPool] = {}
         self._idle: dict[SmtpConnection, None] = {}
+        #  As the book has it: those that had trouble when mail was last given to them.
+        self._unwell: set[NextHop] = set()
         self._is_closing = False
         self._emptied: asyncio.Future[None] | None = None
 
@@ -87,9 +110,17 @@ class SmtpCarrier:
             if envelope.requiretls and hop.tls not in (Tls.VERIFY, Tls.PIN, Tls.DANE):
                 hop = replace(hop, tls=Tls.VERIFY)  #  RFC 8689 §4.2.1
             before = passed_over + troubles if passed_over or troubles else ()
-            remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes, leg, before)
+            if hop.terms is NO_TERMS:
+                remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes, leg, before)
+            else:
+                load = _Load(envelope, content, leg)
+                remaining, trouble = await self._by_its_terms(hop, load, remaining, outcomes, before)
             if trouble is not None:
                 troubles.append(trouble)
+            if isinstance(trouble, Withheld):
+                if trouble.is_to_wait:
+                    break
+                continue
             self._note_health(hop, trouble, len(leg.hops) > 1)
             if not remaining or self._is_closing:
                 break
@@ -121,8 +152,20 @@ class SmtpCarrier:
         if trouble is None:
             if infirmary:
                 infirmary.discharge(hop)
-        elif has_others:
+            if self._unwell:
+                self._note_recovered(hop)
+            return
+        if self._steward is not None:
+            self._unwell.add(hop)
+            self._steward.note_health(hop, words_of(trouble))
+        if has_others:
             infirmary.admit(hop, trouble)
+
+    def _note_recovered(self, hop: NextHop) -> None:
+        self._back_off.note_success(hop)
+        self._unwell.discard(hop)
+        if self._steward is not None and self._steward.is_unwell(hop):
+            self._steward.note_health(hop, "")
 
     async def close(self) -> None:
         """Let go of every connection. Messages still on their way are deferred."""
@@ -149,8 +192,9 @@ class SmtpCarrier:
         unanswered: list[Recipient] = []
         most = MOST_RECIPIENTS
         while recipients:
-            batch, rest = (recipients, ()) if len(recipients) <= most else (recipients[:most], recipients[most:])
-            result = await self._pool(hop).submit(envelope, batch, content)
+            pool = self._pool(hop)
+            batch, rest = first_batch(recipients, min(most, pool.most_recipients), pool.most_domains)
+            result = await pool.submit(envelope, batch, content)
             if isinstance(result, Unreached):
                 return [*unanswered, *recipients], result
             outcomes.update(self._explained(result.outcomes, leg.reason, before))
@@ -159,6 +203,42 @@ class SmtpCarrier:
             if again:
                 most = len(batch) - len(again)
             recipients = [*again, *rest] if rest or again else ()
+        return unanswered, None
+
+    async def _by_its_terms(
+        self,
+        hop: NextHop,
+        load: _Load,
+        recipients: Sequence[Recipient],
+        outcomes: dict[Recipient, Outcome],
+        before: Sequence[Unreached],
+    ) -> tuple[Sequence[Recipient], Unreached | None]:
+        """As _hand_over, to a hop that demands something: as much of it as its terms let through now."""
+        steward, terms, envelope, content, leg = self._steward, hop.terms, load.envelope, load.content, load.leg
+        assert steward is not None, "a hop with terms and nobody to keep to them"
+        if terms.bandwidth and envelope.priority > 0:
+            #  Urgent mail has connections of its own, which are not slowed down.
+            hop = replace(hop, terms=replace(terms, bandwidth=0))
+        if terms.author is not None and self._in_name_of is not None and envelope.sender != terms.author:
+            envelope, content = self._in_name_of(terms.author, envelope, content)
+            leg = replace(leg, reason=f"{leg.reason}; in the name of {terms.author}")
+        unanswered: list[Recipient] = []
+        most = terms.most_recipients or len(recipients)
+        while recipients:
+            batch, rest = first_batch(recipients, min(most, self._pool(hop).most_recipients))
+            room = steward.room(hop, envelope, len(batch))
+            if isinstance(room, Withheld):
+                return [*unanswered, *recipients], room
+            batch, rest = batch[:room], [*batch[room:], *rest]
+            told: dict[Recipient, Outcome] = {}
+            left, trouble = await self._hand_over(hop, envelope, content, batch, told, leg, before)
+            used = sum(map(_counts, told.values()))
+            steward.give_back(hop, 0 if used else 1, len(batch) - used)
+            outcomes.update(told if envelope is load.envelope else _told_why(told, leg.reason))
+            unanswered += left
+            if trouble is not None:
+                return [*unanswered, *rest], trouble
+            recipients = rest
         return unanswered, None
 
     def _explained(
@@ -178,9 +258,23 @@ class SmtpCarrier:
     def _pool(self, hop: NextHop) -> HopPool:
         pool = self._pools.get(hop)
         if pool is None:
-            pool = HopPool(hop, self._dialer, self._limits, self._back_off, self._note_idle, self._forget)
+            steward, bandwidth = self._steward, hop.terms.bandwidth
+            heard = steward.hear if steward is not None else None
+            pace = self._pace(hop) if bandwidth else None
+            pool = HopPool(
+                hop, self._dialer, self._limits, self._back_off, self._note_idle, self._forget, heard, pace
+            )
+            if steward is not None:
+                pool.note_limits(*steward.most_recipients(hop))
             self._pools[hop] = pool
         return pool
+
+    def _pace(self, hop: NextHop) -> Pace:
+        """The same for all connections to it, and for those that come after them."""
+        pace = self._paces.get(hop)
+        if pace is None:
+            pace = self._paces[hop] = Pace(hop.terms.bandwidth, self._reactor)
+        return pace
 
     def _note_idle(self, connection: SmtpConnection) -> None:
         """Connections that have nothing to do are bounded over all hops: MercuryE meets hundreds in a second."""
@@ -201,6 +295,11 @@ class SmtpCarrier:
 def _choice(reason: str, troubles: Sequence[Unreached]) -> str:
     """Why the mail is given to this hop: the route, and what was wrong with those before it."""
     return "; ".join([reason, *(f"not {words_of(trouble)}" for trouble in troubles)])
+
+
+def _told_why(outcomes: Mapping[Recipient, Outcome], reason: str) -> Mapping[Recipient, Outcome]:
+    """Also where all went as usual: mail that was changed on its way says so in its trail."""
+    return {who: outcome if outcome.detail else replace(outcome, detail=reason) for who, outcome in outcomes.items()}
 
 
 def _too_many(result: Finished) -> list[Recipient]:
@@ -224,8 +323,16 @@ def _not_carried(troubles: Sequence[Unreached]) -> Outcome:
     if not troubles:
         return Deferred(Reply(451, "4.4.4", "There is no next hop to give this message to"))
     last = troubles[-1]
+    withheld = [trouble for trouble in troubles if isinstance(trouble, Withheld)]
     if all(trouble.ended.end is End.LOOP for trouble in troubles):
         return Failed(Reply(554, "5.4.6", f"Mail loops back to this host: {last.ended.detail}"), last.host)
     detail = "; ".join(words_of(it) for it in troubles)
     outcome = judge_end(last.ended.end, last.ended.reply, last.ended.detail, last.host)
+    if len(withheld) == len(troubles):
+        return replace(outcome, detail=detail, retry_after=min(trouble.seconds for trouble in withheld))
     return replace(outcome, detail=detail)
+
+
+def _counts(outcome: Outcome) -> bool:
+    """Whether this recipient is one of those that the hop counts."""
+    return isinstance(outcome, Delivered) or (isinstance(outcome, Deferred) and outcome.maybe_delivered)

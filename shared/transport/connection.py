@@ -26,8 +26,10 @@ from shared.mail.envelope import Envelope, Recipient
 from shared.mail.reply import printable
 from shared.smtp.client import Conversation
 from shared.smtp.client_events import Ended, Finished, Opened, TlsWanted
+from shared.smtp.ehlo import Extensions
 from shared.smtp.judge import End
 from shared.tls.client import RememberedServer, verification_problem
+from shared.transport.pace import Pace, PacedWriter
 from shared.transport.reason import explain
 
 #  How long a connection that is being closed may take to send what is left.
@@ -73,6 +75,7 @@ class SmtpConnection(Protocol):
         self._idle_time = 0.0
         self._deadline = _NEVER
         self._timer: IDelayedCall | None = None
+        self._paced: PacedWriter | None = None
 
     # -- for the pool ----------------------------------------------------------------------------------------------
 
@@ -89,9 +92,18 @@ class SmtpConnection(Protocol):
         return self._conversation.is_over
 
     @property
+    def offer(self) -> Extensions:
+        """What the server said in its answer to EHLO."""
+        return self._conversation.extensions
+
+    @property
     def limits(self) -> Mapping[str, int]:
         """What the server said about itself (RFC 9422)."""
         return self._conversation.extensions.limits
+
+    def slow_down(self, pace: Pace) -> None:
+        """Write no faster than that from here on."""
+        self._paced = PacedWriter(pace, self._write_now, self._drained)
 
     def send(self, envelope: Envelope, recipients: Sequence[Recipient], content: Content) -> None:
         self.messages += 1
@@ -201,6 +213,12 @@ class SmtpConnection(Protocol):
         self._watch()
 
     def _write(self, data: bytes) -> None:
+        if self._paced is None:
+            self._write_now(data)
+        else:
+            self._paced.write(data)
+
+    def _write_now(self, data: bytes) -> None:
         """At once when nothing is queued: one system call instead of a turn of the reactor."""
         socket: Any = self._socket
         if socket is not None and socket.connected and not (socket.dataBuffer or socket._tempDataBuffer):
@@ -219,6 +237,8 @@ class SmtpConnection(Protocol):
 
     def _close(self, ended: Ended) -> None:
         self._socket = None
+        if self._paced is not None:
+            self._paced.stop()
         if not self._is_lost:
             transport: Any = self.transport
             farewell = self._conversation.take()
@@ -253,12 +273,22 @@ class SmtpConnection(Protocol):
         self._is_paused = False
         conversation = self._conversation
         transport: Any = self.transport
-        while conversation.wants_body and not self._is_paused:
-            transport.write(conversation.next_body())
+        paced = self._paced
+        write = transport.write if paced is None else paced.write
+        while conversation.wants_body and not self._is_paused and not (paced is not None and paced.is_holding):
+            write(conversation.next_body())
         if conversation.wants_body:
             self._watch()
         else:
             self._pump()
+
+    def _drained(self) -> None:
+        """All that was held for the pace is out. What the server owes, it owes from now on."""
+        self._seen_moves = -1
+        if self._is_producing and not self._is_paused:
+            self.resumeProducing()
+        else:
+            self._watch()
 
     def pauseProducing(self) -> None:
         self._is_paused = True
@@ -297,6 +327,9 @@ class SmtpConnection(Protocol):
         elif self._conversation.is_over:
             transport: Any = self.transport
             transport.abortConnection()
+        elif self._paced is not None and self._paced.is_holding:
+            self._deadline = self._clock.seconds() + (self._conversation.timeout or 0.0)
+            self._set_timer()
         elif self._conversation.is_idle:
             self.quit()
         else:

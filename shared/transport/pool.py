@@ -19,13 +19,17 @@ from shared.observe import events
 from shared.observe.log import log
 from shared.routing.next_hop import NextHop
 from shared.smtp.client_events import Ended, Finished
+from shared.smtp.ehlo import Extensions
 from shared.smtp.judge import End
 from shared.transport.back_off import BackOff
 from shared.transport.connection import SmtpConnection
 from shared.transport.dial import Dialer, Unreached
+from shared.transport.pace import Pace
 
 #  A message that found its connection closed is put on another one at once, but not for ever.
 MOST_FRESH_STARTS = 2
+#  Every server takes a hundred recipients in one transaction (RFC 5321 §4.5.3.1.8), unless it says otherwise.
+MOST_RECIPIENTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,11 @@ class Job:
 
 
 class HopPool:
-    """`went_idle` is told of every connection without work, and `emptied` when the pool holds nothing any more."""
+    """`went_idle` is told of every connection without work, `emptied` when the pool holds nothing any more, `heard`
+    of what the server says of itself on each connection. `pace` is the cap of them all together.
+
+    `most_recipients` and `most_domains` (0: any) are what the server takes in one transaction.
+    """
 
     def __init__(
         self,
@@ -60,8 +68,13 @@ class HopPool:
         back_off: BackOff[NextHop, Unreached],
         went_idle: Callable[[SmtpConnection], None],
         emptied: Callable[[HopPool], None],
+        heard: Callable[[NextHop, Extensions], None] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.hop = hop
+        self.most_recipients, self.most_domains = MOST_RECIPIENTS, 0
+        self._heard = heard
+        self._pace = pace
         self._dialer = dialer
         self._limits = limits
         self._back_off = back_off
@@ -95,6 +108,11 @@ class HopPool:
     @property
     def is_empty(self) -> bool:
         return not (self._open or self._dials or self._waiting)
+
+    def note_limits(self, recipients: int, domains: int) -> None:
+        """As the server has them, 0: it names none. More than every server takes is asked of none."""
+        self.most_recipients = min(recipients, MOST_RECIPIENTS) if recipients else MOST_RECIPIENTS
+        self.most_domains = domains
 
     def close(self) -> None:
         """Say goodbye on idle connections, drop the others; what waits is answered."""
@@ -211,6 +229,11 @@ class HopPool:
         self._back_off.note_success(self.hop)
         self._last_trouble = None
         self._open.add(result)
+        self.note_limits(*_limits_in(result.offer))
+        if self._heard is not None:
+            self._heard(self.hop, result.offer)
+        if self._pace is not None:
+            result.slow_down(self._pace)
         result.finished = self._finished
         result.ended = self._ended
         result.hungry = self._feed
@@ -241,3 +264,8 @@ class HopPool:
     def _fail_waiting(self, trouble: Unreached) -> None:
         while (job := self._next_job()) is not None:
             job.answer.set_result(trouble)
+
+
+def _limits_in(offer: Extensions) -> tuple[int, int]:
+    """RFC 9422 §5: recipients, and domains of recipients, in one transaction."""
+    return (offer.limits.get("RCPTMAX", 0), offer.limits.get("RCPTDOMAINMAX", 0)) if offer.limits else (0, 0)

@@ -6,7 +6,7 @@ of Mercury; this server must not share a fault with what it tests.
 
     python sinks.py --folder DIR --port 2600 --address 127.0.0.21 --address 127.0.0.22 [--delay 0.05]
         [--certificate FILE --key FILE [--client-authority FILE]] [--no-utf8] [--no-8bit]
-        [--vanish 1]
+        [--vanish 1] [--size 5000]
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         return SMTP(
             keeper,
             hostname="far.example",
-            data_size_limit=100 << 20,
+            data_size_limit=arguments.size,
             enable_SMTPUTF8=not arguments.no_utf8,
             decode_data=arguments.no_8bit,
             tls_context=tls,
@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--certificate", type=Path)
     parser.add_argument("--key", type=Path)
     parser.add_argument("--client-authority", type=Path)
+    parser.add_argument("--size", type=int, default=100 << 20, help="octets that it takes, and says so")
     parser.add_argument("--no-utf8", action="store_true")
     parser.add_argument("--no-8bit", action="store_true")
     arguments = parser.parse_args()

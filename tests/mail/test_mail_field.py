@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mercury_s.field import split_fields
+from shared.mail.field import split_fields
 
 HEADER = (
     b"From: Anna <anna@hq.example>\r\n"

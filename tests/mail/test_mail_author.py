@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mercury_s.author import LONGEST_FIELD, FieldFault, parse_authors
+from shared.mail.author import LONGEST_FIELD, FieldFault, parse_authors
 
 GOOD = {
     " anna@hq.example": ["anna@hq.example"],
