@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from shared.admin.actions import NAME, caller
+from shared.admin.caller import NAME, caller
 from shared.admin.command import NOTHING_MATCHED, SOME_FAILED, USAGE, Office, PrefixGroup
 from shared.admin.output import echo_json, echo_table, moment, when
 from shared.config.model import Config
@@ -112,7 +112,7 @@ def remove(office: Office, clients: tuple[str, ...], reason: str, as_json: bool)
 
 
 def _file(config: Config) -> BlacklistFile:
-    return BlacklistFile(config.state, time.time, time.monotonic, caller())
+    return BlacklistFile(config.state, time.time, time.monotonic, caller().by)
 
 
 def _fields(entry: Entry) -> dict[str, object]:
@@ -142,7 +142,7 @@ def _tell(config: Config, action: str, client: str, reason: str) -> None:
         return
     log = EventLog()
     log.open(NAME, records=records)
-    log.event(events.OPERATOR_ACTED, action=action, client=client, by=caller(), reason=reason or None)
+    log.event(events.OPERATOR_ACTED, action=action, client=client, by=caller().by, reason=reason or None)
     log.close()
 
 

@@ -6,8 +6,11 @@ import os
 import pwd
 from pathlib import Path
 
+from shared.spool.sharing import umask_for
 from shared.state.audit import Caller
 
+#  The command, in trails and events.
+NAME = "mercury"
 #  What the kernel keeps for a process that nobody logged in for.
 _NO_LOGIN = 2**32 - 1
 
@@ -47,3 +50,4 @@ def become_owner(root: Path) -> None:
     if os.geteuid() == 0 and uid != 0:
         os.setegid(gid)
         os.seteuid(uid)
+    os.umask(umask_for(root))

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from shared.admin.entries import read_entry
 from shared.maildir.tree import listed
 from shared.routing.lane import Lane
+from shared.spool.queue_entry import read_entry
 from shared.spool.spool import Spool
 
 #  A lane of up to this many is read as a whole; of a larger one half as many and more, evenly, or as many as can be

@@ -22,6 +22,7 @@ DONE, SOME_FAILED, USAGE, NOTHING_MATCHED = 0, 1, 2, 4
 
 #  Noun → module and the command in it.
 NOUNS = {
+    "audit": "shared.admin.audit:audit",
     "blacklist": "shared.admin.blacklist:blacklist",
     "config": "shared.admin.configuration:config",
     "demo": "shared.admin.demo.command:demo",

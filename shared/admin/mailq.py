@@ -6,10 +6,10 @@ import socket
 import time
 from typing import BinaryIO
 
-from shared.admin.entries import QueueEntry, list_entries
 from shared.admin.sendmail import EX_NOPERM, EX_OK, Stop
 from shared.config.model import Config
 from shared.mail.reply import printable
+from shared.spool.queue_entry import QueueEntry, list_entries
 from shared.spool.spool import Spool
 
 _HEAD = "-Queue ID- --Size-- ----Arrival Time---- -Sender/Recipient-------"

@@ -51,6 +51,10 @@ def age(seconds: float) -> str:
     return f"{whole}s"
 
 
+def count_text(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
 def octets(size: int) -> str:
     if size < 1000:
         return f"{size} B"

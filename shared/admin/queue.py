@@ -1,35 +1,33 @@
-"""`mercury queue`: see what waits, why, and do something about it. Reads the spool itself, daemons or none."""
+"""`mercury queue`: see what waits and why. Reads the spool itself, daemons or none.
+
+What changes something is queue_verbs.py, what mends queue_check.py, what was done audit.py.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 
 import click
 
-from shared.admin.actions import Action, Operator, operator
 from shared.admin.census import Census, take_census
-from shared.admin.command import DONE, NOTHING_MATCHED, SOME_FAILED, Office, PrefixGroup
-from shared.admin.entries import QUEUED, WAITING, QueueEntry
+from shared.admin.command import NOTHING_MATCHED, Office, PrefixGroup
 from shared.admin.find import history_of
-from shared.admin.output import age, echo_json, echo_table, octets, when
+from shared.admin.output import age, count_text, echo_json, echo_table, octets, when
 from shared.admin.queue_check import check
-from shared.admin.selection import QueueId, Selection, changing, selecting
+from shared.admin.queue_verbs import VERBS
+from shared.admin.selection import QueueId, selecting
 from shared.admin.spool import spool_of
 from shared.admin.story import Step, tell
 from shared.mail.reply import printable
 from shared.routing.lane import Lane
+from shared.spool.queue_entry import QUEUED, WAITING, QueueEntry
+from shared.spool.selection import Selection
 
-#  More than this many at once are not touched without asking.
-ASK_ABOVE = 10
 MOVING = (Lane.LOCAL, Lane.RELAY, Lane.DIRECT)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-reason_option = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the trail.")
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.group(cls=PrefixGroup, invoke_without_command=True)
@@ -41,6 +39,8 @@ def queue(ctx: click.Context) -> None:
 
 
 queue.add_command(check)
+for _verb in VERBS:
+    queue.add_command(_verb)
 
 
 @queue.command("list")
@@ -85,10 +85,6 @@ def _state(entry: QueueEntry, now: float) -> str:
 def _nothing() -> None:
     click.echo("Nothing matched.", err=True)
     sys.exit(NOTHING_MATCHED)
-
-
-def count_text(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count} entries"
 
 
 @queue.command()
@@ -182,122 +178,3 @@ def trail(office: Office, queue_id: str, as_json: bool) -> None:
             click.echo(step.line())
     if not steps:
         _nothing()
-
-
-Verb = Callable[[Operator], Action]
-
-
-def _act(
-    office: Office, selection: Selection, lanes: Iterable[Lane], verb: Verb, done: str, reason: str = ""
-) -> None:
-    """Do it to each, say what became of it, and end with the exit code that sums it up."""
-    spool = spool_of(office)
-    entries = list(selection.entries(spool, tuple(lanes)))
-    if not entries:
-        _nothing()
-    if selection.is_rehearsal:
-        for entry in entries:
-            click.echo(printable(f"{entry.id} {entry.lane.word}: nothing is done; else it {done}"))
-        sys.exit(DONE)
-    failed = 0
-    try:
-        hands: AbstractContextManager[Operator] = operator(office.config, spool, reason)
-        with hands as who:
-            action = verb(who)
-            for entry in entries:
-                wrong = _try(action, entry)
-                failed += bool(wrong)
-                click.echo(printable(f"{entry.id} {entry.lane.word}: {wrong or done}"), err=bool(wrong))
-    except OSError as error:
-        click.echo(printable(f"mercury: cannot change the spool {spool.root}: {error.strerror}"), err=True)
-        sys.exit(SOME_FAILED)
-    sys.exit(SOME_FAILED if failed else DONE)
-
-
-def _try(action: Action, entry: QueueEntry) -> str:
-    try:
-        return action(entry)
-    except OSError as error:
-        return error.strerror or str(error)
-
-
-def _require(selection: Selection, everything: bool = False) -> None:
-    if selection.is_empty and not everything:
-        raise click.UsageError(
-            "say which: ids, or --to, --from, --lane and the like" + (", or --all" if not everything else "")
-        )
-
-
-def _confirm(office: Office, selection: Selection, lanes: Iterable[Lane], what: str, yes: bool, above: int) -> None:
-    if yes or selection.is_rehearsal:
-        return
-    count = sum(1 for _ in selection.entries(spool_of(office), tuple(lanes)))
-    if count <= above:
-        return
-    question = f"{what} {count_text(count)}?"
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{question} Say so with --yes")
-    click.confirm(question, abort=True)
-
-
-@queue.command()
-@changing
-@click.option("--all", "everything", is_flag=True, help="Everything that waits.")
-@click.pass_obj
-def retry(office: Office, selection: Selection, everything: bool) -> None:
-    """Have entries tried now instead of at their next attempt."""
-    if everything and selection.is_empty:
-        if not any(True for _ in selection.entries(spool_of(office), MOVING)):
-            click.echo("Nothing waits.")
-            return
-    else:
-        _require(selection)
-    _act(office, selection, MOVING, lambda who: who.retry, "is tried now")
-
-
-@queue.command()
-@changing
-@reason_option
-@yes_option
-@click.pass_obj
-def hold(office: Office, selection: Selection, reason: str, yes: bool) -> None:
-    """Keep entries from being delivered until they are released."""
-    _require(selection)
-    lanes = (*MOVING, Lane.HOLD)  #  what the configuration holds can be held by hand too, and stays then
-    _confirm(office, selection, lanes, "Hold", yes, ASK_ABOVE)
-    _act(office, selection, lanes, lambda who: who.hold, "is held", reason)
-
-
-@queue.command()
-@changing
-@yes_option
-@click.pass_obj
-def release(office: Office, selection: Selection, yes: bool) -> None:
-    """Let held entries go where they were bound for."""
-    _require(selection)
-    _confirm(office, selection, (Lane.HOLD,), "Release", yes, ASK_ABOVE)
-    _act(office, selection, (Lane.HOLD,), lambda who: who.release, "is released")
-
-
-@queue.command()
-@changing
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the trail.")
-@yes_option
-@click.pass_obj
-def remove(office: Office, selection: Selection, reason: str, yes: bool) -> None:
-    """Take entries out of the queue, unsent; `undelete` brings them back."""
-    _require(selection)
-    _confirm(office, selection, QUEUED, "Remove", yes, 0)
-    _act(office, selection, QUEUED, lambda who: who.remove, "is removed; `mercury queue undelete` undoes it", reason)
-
-
-@queue.command()
-@changing
-@click.option("--reason", default="", metavar="TEXT", help="Why; kept in the trail.")
-@yes_option
-@click.pass_obj
-def undelete(office: Office, selection: Selection, reason: str, yes: bool) -> None:
-    """Put removed entries back where they were."""
-    _require(selection)
-    _confirm(office, selection, (Lane.TRASH,), "Bring back", yes, ASK_ABOVE)
-    _act(office, selection, (Lane.TRASH,), lambda who: who.undelete, "is back", reason)

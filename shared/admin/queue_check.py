@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 import click
 
-from shared.admin.caller import become_owner, caller, owner_of
+from shared.admin.caller import NAME, become_owner, caller, owner_of
 from shared.admin.command import DONE, SOME_FAILED, Office
 from shared.admin.output import echo_json
 from shared.admin.selection import Measure
@@ -24,8 +24,6 @@ from shared.spool.owner import Owner
 from shared.spool.spool import Spool
 from shared.spool.sweep import LEFTOVER_AFTER
 from shared.state.audit import AuditLog
-
-NAME = "mercury"
 
 
 @click.command()

@@ -1,90 +1,20 @@
-"""Which entries a verb is about: the same options for every verb, and `--dry-run` for those that change something.
-
-What a name says (id, age, size) is asked before a file is opened.
-"""
+"""The options that say which entries a verb is about, the same for every verb, and `--dry-run` for those that change
+something. What is selected by them is shared/spool/selection.py."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
 import click
 
-from shared.admin.entries import ACTIVE, DAMAGED, HELD, TRASH, WAITING, QueueEntry, list_entries
 from shared.config.scalars import parse_duration, parse_size
 from shared.routing.lane import Lane
 from shared.spool.ids import normalize_id
-from shared.spool.names import EntryName
-from shared.spool.spool import Spool
-
-DEFERRED = "deferred"
-STATE_WORDS = [WAITING, DEFERRED, ACTIVE, HELD, TRASH, DAMAGED]
-LANE_WORDS = [lane.word for lane in Lane]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Empty fields select everything; together they narrow. Patterns are addresses or domains, `*` allowed.
-
-    `before` is a moment: entries that came earlier. `larger` is in octets. `errors` are parts of the last error.
-    `is_rehearsal`: nothing is to be done, only told.
-    """
-
-    ids: frozenset[str] = frozenset()
-    lanes: tuple[Lane, ...] = ()
-    senders: tuple[str, ...] = ()
-    recipients: tuple[str, ...] = ()
-    sites: tuple[str, ...] = ()
-    states: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-    before: float = inf
-    larger: int = 0
-    is_rehearsal: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        return replace(self, is_rehearsal=False) == Selection()
-
-    def entries(self, spool: Spool, default: Collection[Lane]) -> Iterator[QueueEntry]:
-        """What is selected, of the lanes named or of the `default` ones."""
-        for entry in list_entries(spool, self.lanes or default, self._is_wanted):
-            if self._matches(entry):
-                yield entry
-
-    def _is_wanted(self, parts: EntryName) -> bool:
-        return (not self.ids or parts.id in self.ids) and parts.seconds < self.before and parts.size > self.larger
-
-    def _matches(self, entry: QueueEntry) -> bool:
-        if self.senders and not _is_any(entry.sender or "<>", self.senders):
-            return False
-        if self.sites and (entry.envelope is None or entry.envelope.site not in self.sites):
-            return False
-        if self.states and _state_word(entry) not in self.states:
-            return False
-        if self.errors and not any(part.lower() in entry.last_error.lower() for part in self.errors):
-            return False
-        everyone = (*entry.recipients, *entry.settled)
-        return not self.recipients or any(_is_any(address, self.recipients) for address in everyone)
-
-
-def _state_word(entry: QueueEntry) -> str:
-    """As the others see it, but of what waits: whether it was tried."""
-    return DEFERRED if entry.state == WAITING and entry.attempts else entry.state
-
-
-def _is_any(address: str, patterns: tuple[str, ...]) -> bool:
-    """`anna@example.org` matches itself, `example.org`, `@example.org` and patterns with a star."""
-    text = address.lower()
-    domain = text.rpartition("@")[2]
-    return any(
-        fnmatchcase(text if "@" in pattern.lstrip("@") or pattern == "<>" else domain, pattern.lstrip("@").lower())
-        for pattern in patterns
-    )
+from shared.spool.selection import LANE_WORDS, STATE_WORDS, Selection
 
 
 class Measure(click.ParamType[float]):

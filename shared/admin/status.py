@@ -10,8 +10,7 @@ import click
 
 from shared.admin.census import take_census
 from shared.admin.command import Office
-from shared.admin.output import age, echo_json, octets
-from shared.admin.queue import count_text
+from shared.admin.output import age, count_text, echo_json, octets
 from shared.admin.spool import spool_of
 from shared.mail.reply import printable
 from shared.routing.lane import Lane

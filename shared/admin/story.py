@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from shared.admin.entries import list_entries
 from shared.admin.output import moment
 from shared.history.search import History
 from shared.mail.reply import printable
 from shared.observe.events import MESSAGE_ACCEPTED
 from shared.routing.lane import Lane
+from shared.spool.queue_entry import list_entries
 from shared.spool.spool import Spool
 from shared.spool.trail import Trail
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from shared.admin.actions import NAME, caller
+from shared.admin.caller import NAME, caller
 from shared.admin.command import NOTHING_MATCHED, SOME_FAILED, USAGE, Office, PrefixGroup
 from shared.admin.output import echo_json, echo_table
 from shared.config.account import Account, AccountsError, check_mailbox_name, check_name, parse_quota
@@ -286,7 +286,7 @@ def _tell(config: Config, action: str, address: Address, reason: str = "") -> No
         return
     log = EventLog()
     log.open(NAME, records=records)
-    log.event(events.OPERATOR_ACTED, action=action, recipient=str(address), by=caller(), reason=reason or None)
+    log.event(events.OPERATOR_ACTED, action=action, recipient=str(address), by=caller().by, reason=reason or None)
     log.close()
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from shared.delivery.carrier import Carrier, RoutePlanner
 from shared.delivery.destinations import Destinations
+from shared.delivery.detour import Detour, FindHops
 from shared.delivery.same_host import same_host_first
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
@@ -46,6 +47,7 @@ class Crew:
     rejudge: Rejudge
     destinations: Destinations
     report: Report
+    find_hops: FindHops
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Load:
     may_have_it: Sequence[str]
     keep: Callable[[Outcomes], Awaitable[None]]
     arrive: Callable[[], None]
+    detour: Detour | None = None
 
 
 async def attempt(crew: Crew, load: Load, recipients: Sequence[Recipient], outcomes: Outcomes) -> str:
@@ -66,7 +69,7 @@ async def attempt(crew: Crew, load: Load, recipients: Sequence[Recipient], outco
     The answer is a destination that had no room, or empty. Recipients who go there have no outcome, and are to come
     again when it has.
     """
-    plan = await _plan(crew, load.envelope, recipients)
+    plan = _plan_detour(crew, load, recipients) or await _plan(crew, load.envelope, recipients)
     if plan.settled:
         outcomes.update(plan.settled)
     legs: Sequence[Leg] = plan.legs
@@ -86,6 +89,17 @@ async def attempt(crew: Crew, load: Load, recipients: Sequence[Recipient], outco
     if len(outcomes) != len(recipients):
         _complete(outcomes, recipients, load.envelope, crew.report)
     return put_off[0].destination if put_off else ""
+
+
+def _plan_detour(crew: Crew, load: Load, recipients: Sequence[Recipient]) -> Plan | None:
+    """None: by the planner. MercuryE looks every domain up, whatever its route; the relay needs to be told."""
+    if load.detour is None or load.detour.lane is not Lane.RELAY:
+        return None
+    hops = crew.find_hops(load.detour, load.envelope)
+    if not hops:
+        reply = Reply(451, "4.4.4", "rerouted to the relay, but there is no smarthost")
+        return Plan((), dict.fromkeys(recipients, Deferred(reply)))
+    return Plan((Leg(f"relay {hops[0]}", tuple(recipients), hops, "rerouted by an operator"),))
 
 
 async def _plan(crew: Crew, envelope: Envelope, recipients: Sequence[Recipient]) -> Plan:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from shared.delivery.attempt import Crew, Load, Outcomes, attempt, deliveries, say_fault
+from shared.delivery.detour import detour_of
 from shared.delivery.same_host import hosts_that_may_have_it
 from shared.delivery.settle import Desk, say_outcomes, settle
 from shared.delivery.settlement import MAYBE_DELIVERED, History, decide_settlement, is_plain_success
@@ -26,7 +27,7 @@ from shared.spool.trail import WARNED
 @dataclass(slots=True, eq=False)
 class Job:
     """An entry in flight. Once `is_settling`, calling it off would forget what has happened. `called_by`: the
-    destination that it was called back for."""
+    destination that it was called back for. `since`: when it was taken up, Unix time."""
 
     claim: Claim
     outcomes: Outcomes = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Job:
     is_settling: bool = False
     called_by: str = ""
     task: asyncio.Task[None] | None = None
+    since: float = 0.0
 
 
 class Lounge(Protocol):
@@ -105,6 +107,7 @@ class Course:
                 hosts_that_may_have_it(claim.trail.records) if claim.attempts else (),
                 lambda news: self._keep(job, news),
                 lambda: self.lounge.arrived(job),
+                detour_of(claim.trail.records) if claim.trail.records else None,
             )
             put_off = await attempt(crew, load, stays, job.outcomes)
         job.is_settling = True

@@ -16,6 +16,7 @@ from shared.delivery.attempt import Crew, Rejudge, Report
 from shared.delivery.carrier import Carrier, RoutePlanner
 from shared.delivery.course import Course, Job
 from shared.delivery.destinations import Destinations
+from shared.delivery.detour import FindHops, no_hops
 from shared.delivery.errands import Errands
 from shared.delivery.reports import Reports
 from shared.delivery.rounds import BeginWatch, Limits, Rounds, claim_all
@@ -58,6 +59,7 @@ class Runner:
         clock: Callable[[], float],
         chance: Callable[[], float],
         report: Report,
+        find_hops: FindHops = no_hops,
         limits: Limits | None = None,
         watch: BeginWatch | None = None,
     ) -> None:
@@ -67,7 +69,7 @@ class Runner:
         self._destinations = Destinations(limits.in_flight)
         self._errands = Errands(executor)
         self._waiting = Waiting(schedule)
-        crew = Crew(planner, carrier, retry, rejudge, self._destinations, report)
+        crew = Crew(planner, carrier, retry, rejudge, self._destinations, report, find_hops)
         desk = Desk(daemon, folder, self._errands, Errands(executor), reports, clock, report)
         self._course = Course(crew, lane, desk, Sorter(desk, depositor, executor, lane), self, chance)
         self._rounds = Rounds(self, folder, owner, Errands(executor), clock, report, limits, watch)
@@ -177,6 +179,17 @@ class Runner:
         """Somebody has changed the lane in ways that no watch sees; look at it soon."""
         self._rounds.rescan()
 
+    async def wait_for(self, name: str, seconds: float) -> bool:
+        """Until this entry is no longer in flight here, or the time is over: False."""
+        tasks = [job.task for job in self._jobs if job.claim.name == name and job.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        return all(task.done() for task in tasks)
+
+    def flights(self) -> list[tuple[str, float]]:
+        """The queue ids in flight, and since when, in Unix time."""
+        return [(job.claim.envelope.id, job.since) for job in self._jobs]
+
     async def judge_claim(self, claim: Claim) -> None:
         """The route of an entry that only waits, after a reload: move it, or put it back."""
         job = Job(claim, is_settling=True)
@@ -257,7 +270,8 @@ class Runner:
             timer.cancel()
 
     def _take_up(self, claim: Claim) -> None:
-        job = Job(claim, called_by=self._called.pop(claim.name, "") if self._called else "")
+        called_by = self._called.pop(claim.name, "") if self._called else ""
+        job = Job(claim, called_by=called_by, since=self._clock())
         self._jobs.add(job)
         job.task = asyncio.create_task(self._work(job))
 

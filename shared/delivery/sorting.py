@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from shared.delivery.attempt import Rejudge
+from shared.delivery.detour import detour_of
 from shared.delivery.settle import Desk
 from shared.mail.content import Content
 from shared.mail.envelope import Recipient
@@ -30,8 +31,11 @@ Ways = Mapping[Lane, tuple[Recipient, ...]]
 
 
 def judge_again(rejudge: Rejudge, lane: Lane, claim: Claim) -> tuple[tuple[Recipient, ...], Ways]:
-    """Who stays here, and who goes to which other lane."""
+    """Who stays here, and who goes to which other lane. What an operator has chosen for the entry goes before the
+    route."""
     unfinished = claim.unfinished
+    if (records := claim.trail.records) and (detour := detour_of(records)):
+        return (unfinished, {}) if detour.lane is lane else ((), {detour.lane: unfinished})
     ways = rejudge(claim.envelope, unfinished)
     here = ways.get(lane, ())
     if len(here) == len(unfinished):
@@ -63,26 +67,11 @@ class Sorter:
     async def _split_off(self, claim: Claim, lane: Lane, recipients: tuple[Recipient, ...]) -> None:
         desk = self.desk
         letter = Letter(lane, replace(claim.envelope, recipients=recipients))
-        await desk.insist(claim, lambda: self._copy(letter, claim.content))
+        await desk.insist(claim, lambda: copy_entry(self.depositor, self.executor, letter, claim.content))
         now, detail = desk.clock(), f"to {lane.word}"
         records = [TrailRecord(now, desk.daemon, MOVED, str(who.address), detail=detail) for who in recipients]
         await desk.write_trail(claim, records, durable=True)
         self._say(claim, lane, recipients)
-
-    async def _copy(self, letter: Letter, content: Content) -> None:
-        """A new durable entry with the bytes of this one, never whole in memory. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        draft = self.depositor.draft([letter])
-        try:
-            pieces = content.chunks(PIECE)
-            while piece := await loop.run_in_executor(self.executor, next, pieces, b""):
-                draft.write(piece)
-                if draft.backlog() > BACKLOG:
-                    await _drained(draft)
-        except BaseException:
-            draft.abandon()
-            raise
-        await _committed(draft.commit)
 
     def _say(self, claim: Claim, lane: Lane, recipients: Sequence[Recipient]) -> None:
         for recipient in recipients:
@@ -93,6 +82,24 @@ class Sorter:
                 lane=self.lane.word,
                 to=lane.word,
             )
+
+
+async def copy_entry(depositor: Depositor, executor: Executor, letter: Letter, content: Content) -> str:
+    """A new durable entry with the bytes of another one, never whole in memory; its name. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    draft = depositor.draft([letter])
+    try:
+        pieces = content.chunks(PIECE)
+        while piece := await loop.run_in_executor(executor, next, pieces, b""):
+            draft.write(piece)
+            if draft.backlog() > BACKLOG:
+                await _drained(draft)
+    except BaseException:
+        draft.abandon()
+        raise
+    (name,) = draft.names()
+    await _committed(draft.commit)
+    return name
 
 
 async def _drained(draft: Draft) -> None:

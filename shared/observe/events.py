@@ -57,6 +57,7 @@ STOP_CUT_SHORT = Event("stop-cut-short", "the grace was over before all in fligh
 CONFIG_RELOADED = Event("config-reloaded", "the new configuration is in force", Priority.NOTICE)
 CONFIG_REFUSED = Event("config-refused", "the new configuration has an error; the old one stays", Priority.ERROR)
 RESTART_NEEDED = Event("restart-needed", "a setting changed that only a restart puts in force", Priority.WARNING)
+CONTROL_OFF = Event("control-off", "the control socket cannot be opened; the daemon goes on", Priority.WARNING)
 STATUS_UNWRITTEN = Event("status-unwritten", "the file for `mercury status` cannot be written", Priority.WARNING)
 NO_PROGRESS = Event("no-progress", "the daemon runs but gets nothing done; the watchdog is not fed", Priority.ERROR)
 SITE_WORD_CHANGED = Event(

@@ -13,13 +13,13 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.config.model import Config
-from shared.config.sending import DoubleBounce, Retry
+from shared.config.sending import Retry
 from shared.delivery.carrier import Carrier, RoutePlanner
-from shared.delivery.reports import Manners, Reports
+from shared.delivery.detour import hops_of
+from shared.delivery.reports import Reports
 from shared.delivery.rounds import Limits
 from shared.delivery.runner import Runner
 from shared.mail.envelope import Envelope, Recipient
@@ -28,13 +28,12 @@ from shared.observe import events
 from shared.observe.log import log
 from shared.retry.policies import RetryPolicies
 from shared.retry.schedule import RetryPolicy
-from shared.routing.decide import decide_route, split_by_lane
 from shared.routing.lane import Lane
 from shared.routing.site import SiteWord
-from shared.routing.table import RoutingTable
+from shared.service.judge import Judge, manners
 from shared.service.site_words import SiteWords
 from shared.service.trouble import StartTrouble
-from shared.spool.deposit import Depositor, Letter
+from shared.spool.deposit import Depositor
 from shared.spool.ids import QueueIds
 from shared.spool.lane import LaneFolder
 from shared.spool.owner import Owner
@@ -55,36 +54,10 @@ def retry_policy(config: Config) -> RetryPolicies:
     )
 
 
-def manners(config: Config) -> Manners:
-    return Manners(
-        {name: site.language.value for name, site in config.sites.items()},
-        config.reports.double_bounces is DoubleBounce.HOLD,
-    )
-
-
 def _policy(retry: Retry) -> RetryPolicy:
     """`longest` alone, when it is below the default of `first`, cuts that too."""
     first = min(retry.first, retry.longest)
     return RetryPolicy(first, retry.factor, retry.longest, retry.lifetime, retry.bounce_lifetime, retry.warn_after)
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """The routing table in force, as the runner and the reports ask it."""
-
-    table: RoutingTable
-
-    def rejudge(self, envelope: Envelope, recipients: Sequence[Recipient]) -> Mapping[Lane, tuple[Recipient, ...]]:
-        if len(recipients) == 1:
-            return {decide_route(self.table, recipients[0].address, envelope.site).lane: (recipients[0],)}
-        return split_by_lane(self.table, replace(envelope, recipients=tuple(recipients)))
-
-    def letters(self, envelope: Envelope) -> list[Letter]:
-        """One letter for each lane that a message born here needs."""
-        if not envelope.site:
-            envelope = replace(envelope, site=self.table.here)
-        lanes = split_by_lane(self.table, envelope)
-        return [Letter(lane, replace(envelope, recipients=some)) for lane, some in lanes.items()]
 
 
 class PostOffice:
@@ -195,6 +168,7 @@ class PostOffice:
             clock=time.time,
             chance=random.random,
             report=log.event,
+            find_hops=lambda detour, envelope: hops_of(self.judge.table, detour, envelope),
             limits=limits,
             watch=lambda appeared, rescan: _Watch(LaneWatch(folder, self._reactor), folder.new, appeared, rescan),
         )

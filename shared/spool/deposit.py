@@ -127,6 +127,10 @@ class Draft:
         else:
             self._committer.call_from_thread(callback)
 
+    def names(self) -> list[str]:
+        """What the entries are going to be called, once all has been written."""
+        return [entry.final_name(self.size) for entry in self._entries]
+
     def commit(self, done: Done) -> None:
         """Make it durable, then call `done` in the loop's thread: with None when every entry is, name and content;
         with the error when none is and nothing of it is left."""

@@ -136,6 +136,18 @@ class LaneFolder:
             if claim.trail.exists:
                 claim.trail.remove()
 
+    def rename(self, claim: Claim, name: str) -> None:
+        """Back to new/ under another name of the same entry, with its trail. Raises OSError."""
+        if name == claim.name:
+            self.release(claim)
+            return
+        with self._settling(claim):
+            if claim.trail.exists:
+                claim.trail.copy(f"{self._tmp}/{name}.trail", f"{self._trails}/{name}")
+            os.rename(claim.path, f"{self._new}/{name}")
+            if claim.trail.exists:
+                claim.trail.remove()
+
     def _set_due(self, claim: Claim, when: float) -> None:
         try:
             os.utime(claim.path, (when, when))

@@ -30,6 +30,7 @@ DISCARDED = "discarded"
 MOVED = "moved"
 WARNED = "warned"
 HELD = "held"
+REROUTED = "rerouted"
 SETTLED = frozenset({DELIVERED, RELAYED, BOUNCED, DISCARDED, MOVED})
 
 

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,9 @@ class AuditLog:
         path = folder / NAME
         has_file = path.exists()
         self._descriptor = os.open(path, _APPEND, 0o640)
+        if not has_file and folder.stat().st_mode & stat.S_ISGID:
+            #  The folder is shared by the accounts of a group, and each daemon writes for who asks it.
+            os.fchmod(self._descriptor, 0o660)
         if owner is not None and os.geteuid() == 0:
             if is_new:
                 os.chown(folder, *owner)

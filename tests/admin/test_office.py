@@ -86,7 +86,20 @@ def test_start_up_is_light(tmp_path: Path) -> None:
 
 
 def test_every_noun_is_there() -> None:
-    nouns = {"blacklist", "config", "demo", "find", "queue", "route", "sendmail", "site", "status", "user"}
+    nouns = {
+        "audit",
+        "blacklist",
+        "config",
+        "demo",
+        "find",
+        "queue",
+        "route",
+        "sendmail",
+        "setup",
+        "site",
+        "status",
+        "user",
+    }
     assert nouns == set(NOUNS)
 
 

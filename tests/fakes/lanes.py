@@ -149,6 +149,9 @@ class FakeDraft:
     def write(self, chunk: bytes) -> None:
         self._pieces.append(chunk)
 
+    def names(self) -> list[str]:
+        return [letter.envelope.id for letter in self._letters]
+
     def backlog(self) -> int:
         return 0
 

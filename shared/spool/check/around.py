@@ -15,13 +15,15 @@ from shared.spool.check.leftovers import PARTS
 from shared.spool.check.mender import Finding, Mender, looked_into
 from shared.spool.ids import number_of, number_of_moment, read_counter
 from shared.spool.names import parse_name
+from shared.spool.sharing import folder_mode
 
 _KNOWN = {"owners", "corrupt", "ids"}
+_OURS = (".lock", ".json", ".part")
 
 
 def check_folders(mender: Mender) -> Iterator[Finding]:
     """Each is a folder of ours; what stands in its place goes, and it is made anew."""
-    root = str(mender.spool.root)
+    root, wanted = str(mender.spool.root), folder_mode(mender.spool.root)
     folders = [f"{root}/corrupt", f"{root}/owners"]
     for lane in Lane:
         folders.append(f"{root}/{lane.value}")
@@ -30,33 +32,41 @@ def check_folders(mender: Mender) -> Iterator[Finding]:
         try:
             mode = os.lstat(folder).st_mode
         except FileNotFoundError:
-            yield mender.mend(folder, "is missing", partial(os.mkdir, folder, 0o700), "made")
+            yield mender.mend(folder, "is missing", partial(_make, folder, wanted), "made")
             continue
         except OSError as error:
             yield mender.find(folder, f"cannot be looked at: {error.strerror or error}")
             continue
         if not stat.S_ISDIR(mode):
-            yield mender.mend(folder, "is no folder", partial(_replace, folder), "renamed out of the way; made")
-        elif mode & 0o777 != 0o700:
             yield mender.mend(
-                folder, f"has mode {mode & 0o777:04o}, not 0700", partial(os.chmod, folder, 0o700), "set"
+                folder, "is no folder", partial(_replace, folder, wanted), "renamed out of the way; made"
             )
+        elif stat.S_IMODE(mode) != wanted:
+            wrong = f"has mode {stat.S_IMODE(mode):04o}, not {wanted:04o}"
+            yield mender.mend(folder, wrong, partial(os.chmod, folder, wanted), "set")
 
 
-def _replace(folder: str) -> None:
+def _make(folder: str, mode: int) -> None:
+    os.mkdir(folder, mode & 0o777)
+    if stat.S_IMODE(os.lstat(folder).st_mode) != mode:
+        os.chmod(folder, mode)
+    sync_folder(os.path.dirname(folder))
+
+
+def _replace(folder: str, mode: int) -> None:
     """Beside it and not into corrupt/, which may be the folder in question."""
     number = 0
     while os.path.lexists(goal := f"{folder}.not-a-folder" + (f".{number}" if number else "")):
         number += 1
     os.rename(folder, goal)
-    os.mkdir(folder, 0o700)
-    sync_folder(os.path.dirname(folder))
+    _make(folder, mode)
 
 
 def check_root(mender: Mender) -> Iterator[Finding]:
-    """Names that begin with a dot are lanes, or a network file system's own."""
+    """Names that begin with a dot are lanes, or a network file system's own. Documents are the words of the sites
+    (shared/state/site_words.py); what they hold is looked at by who reads them."""
     for item in looked_into(str(mender.spool.root)):
-        if item.name in _KNOWN or item.name.endswith(".lock"):
+        if item.name in _KNOWN or (item.is_file(follow_symlinks=False) and item.name.endswith(_OURS)):
             continue
         yield mender.set_aside(item.path, "is no part of a spool")
 

@@ -54,20 +54,16 @@ def check_claimed(mender: Mender, lane: Lane) -> Iterator[Finding]:
 
 def check_entry(mender: Mender, lane: Lane, name: str, path: str) -> Iterator[Finding]:
     """One file in new/; at most one finding that needs a hand, and those that were mended on the way."""
+    root = mender.spool.root
     try:
         status = os.lstat(path)
-        if stat.S_ISREG(status.st_mode) and parse_name(name):
-            home = os.lstat(mender.spool.root)
-            if wrong := readable_trouble(path, status, home.st_uid):
-                yield (
-                    mended := mender.mend(
-                        path, wrong, lambda: make_readable(path, home.st_uid, home.st_gid), "given to that account"
-                    )
-                )
-                if not mended.done:
-                    if mended.trouble:
-                        yield mender.set_entry_aside(lane, name, path, wrong)
-                    return
+        is_plain = stat.S_ISREG(status.st_mode) and parse_name(name) is not None
+        if is_plain and (wrong := readable_trouble(root, status)):
+            given = mender.mend(path, wrong, lambda: make_readable(root, path), "given to the daemons")
+            if not given.done:
+                yield mender.set_entry_aside(lane, name, path, wrong) if given.trouble else given
+                return
+            yield given
         problem = damage_of(mender, name, path)
     except FileNotFoundError:
         return  #  A daemon has taken it up meanwhile.

@@ -42,7 +42,6 @@ def check_strangers(mender: Mender, lane: Lane) -> Iterator[Finding]:
 
 def check_trails(mender: Mender, lane: Lane) -> Iterator[Finding]:
     folder = mender.spool.folder(lane)
-    home = os.lstat(mender.spool.root)
     for item in looked_into(f"{folder}/trail"):
         status = _status(item)
         if status is None:
@@ -55,10 +54,8 @@ def check_trails(mender: Mender, lane: Lane) -> Iterator[Finding]:
         elif not _has_entry(folder, item.name):
             if mender.now - status.st_mtime > mender.leftovers_after:
                 yield mender.remove(path, "a trail without its entry")
-        elif wrong := readable_trouble(path, status, home.st_uid):
-            yield mender.mend(
-                path, wrong, partial(make_readable, path, home.st_uid, home.st_gid), "given to that account"
-            )
+        elif wrong := readable_trouble(mender.spool.root, status):
+            yield mender.mend(path, wrong, partial(make_readable, mender.spool.root, path), "given to that account")
         else:
             yield from _check_lines(mender, lane, item.name, path)
 
@@ -103,7 +100,7 @@ def _mend_lines(mender: Mender, lane: Lane, name: str) -> None:
         base = mender.spool.folder(lane)
         tmp, path = f"{base}/tmp/{name}.trail", claim.trail.path
         forget_file(tmp)
-        descriptor = os.open(tmp, CREATE, 0o600)
+        descriptor = os.open(tmp, CREATE, 0o660)
         try:
             write_pieces(descriptor, [render_trail(claim.trail.records)])
             os.fsync(descriptor)

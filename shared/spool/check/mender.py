@@ -12,10 +12,12 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 from shared.maildir.tree import READ, listed
 from shared.routing.lane import Lane
 from shared.spool.owner import Owner
+from shared.spool.sharing import is_shared
 from shared.spool.spool import Spool
 
 _LONGEST_ASIDE = 200
@@ -99,19 +101,23 @@ def looked_into(folder: str) -> Iterator[os.DirEntry[str]]:
     yield from listed(folder)
 
 
-def readable_trouble(path: str, status: os.stat_result, uid: int) -> str:
-    """Why the account of the daemons, `uid`, cannot read this regular file; empty when it can."""
-    if status.st_uid != uid:
-        return f"belongs to account {status.st_uid}, and the spool to {uid}"
-    if not status.st_mode & stat.S_IRUSR:
-        return "may not be read by its owner"
-    return ""
+def readable_trouble(root: Path, status: os.stat_result) -> str:
+    """Why the daemons cannot read this regular file; empty when they can. A spool that is shared belongs to a group
+    (sharing.py), else to one account."""
+    home = os.lstat(root)
+    if is_shared(root):
+        if status.st_gid != home.st_gid:
+            return f"belongs to group {status.st_gid}, and the spool to {home.st_gid}"
+        return "" if status.st_mode & stat.S_IRGRP else "may not be read by its group"
+    if status.st_uid != home.st_uid:
+        return f"belongs to account {status.st_uid}, and the spool to {home.st_uid}"
+    return "" if status.st_mode & stat.S_IRUSR else "may not be read by its owner"
 
 
-def make_readable(path: str, uid: int, gid: int) -> None:
+def make_readable(root: Path, path: str) -> None:
     """A regular file with no other name is given to the account of the daemons, by root or by its owner. Raises
     OSError. As root may be acting in that account's name, he is root again for this one step."""
-    was = os.geteuid()
+    home, was = os.lstat(root), os.geteuid()
     if os.getuid() == 0 and was != 0:
         os.seteuid(0)
     try:
@@ -121,9 +127,9 @@ def make_readable(path: str, uid: int, gid: int) -> None:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
                 raise OSError(0, "it is no plain file with a single name", path)
-            if status.st_uid != uid:
-                os.fchown(descriptor, uid, gid)
-            os.chmod(f"/proc/self/fd/{descriptor}", 0o600)
+            if readable_trouble(root, status) and os.geteuid() == 0:
+                os.fchown(descriptor, home.st_uid, home.st_gid)
+            os.chmod(f"/proc/self/fd/{descriptor}", 0o660 if is_shared(root) else 0o600)
         finally:
             os.close(descriptor)
     finally:

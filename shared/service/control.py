@@ -1,0 +1,158 @@
+"""The control socket of a daemon: `<run>/<daemon>.sock`, a unix stream socket. docs/control.md is the protocol.
+
+One JSON object a line. A request names what is wanted in `do`; answers are lines, the last of them has `end`. Who
+asks is told by the kernel (SO_PEERCRED): root, the account of the daemon and its group may act; those in
+`control.viewers` may look; everybody else who gets to the socket may ask for the status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.observe import events
+from shared.observe.log import log
+
+#  A request is small; an act on a selection of many ids is the longest.
+LONGEST_REQUEST = 1 << 20
+#  Who connects and says nothing is let go.
+_PATIENCE = 60.0
+_MOST_CLIENTS = 64
+_PEERGROUPS = 59  #  SO_PEERGROUPS of unix(7); Python has no name for it
+_MOST_GROUPS = 4096
+
+DONE, REFUSED = "done", "refused"
+
+Answer = AsyncIterator[Mapping[str, Any]]
+Ask = Callable[[Mapping[str, Any], "Peer"], Answer]
+
+
+class Denied(Exception):
+    """The request is not carried out; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end, as the kernel knows it."""
+
+    pid: int
+    uid: int
+    groups: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """`uid` and `gid` are those of the daemon; `viewers` are user ids."""
+
+    uid: int
+    gid: int
+    viewers: Collection[int] = ()
+
+    def may_act(self, peer: Peer) -> bool:
+        return peer.uid in (0, self.uid) or self.gid in peer.groups
+
+    def may_look(self, peer: Peer) -> bool:
+        return self.may_act(peer) or peer.uid in self.viewers
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a word of `do` leads to. `needs` is "nothing", "look" or "act"."""
+
+    needs: str
+    ask: Ask
+
+
+class ControlSocket:
+    """`services` by their word. `rights` is asked at each request, so that a reload reaches the next."""
+
+    def __init__(self, path: Path, services: Mapping[str, Service], rights: Callable[[], Rights]) -> None:
+        self._path = path
+        self._services = services
+        self._rights = rights
+        self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """A daemon that cannot have its socket goes on without, with an event."""
+        try:
+            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self._path.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST_REQUEST)
+            os.chmod(self._path, 0o666)
+        except OSError as error:
+            log.event(events.CONTROL_OFF, path=str(self._path), reason=error.strerror or str(error))
+
+    async def close(self) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+        for task in list(self._clients):
+            task.cancel()
+        if self._clients:
+            await asyncio.wait(self._clients)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        try:
+            if len(self._clients) <= _MOST_CLIENTS:
+                await self._talk(reader, writer)
+        except (OSError, ValueError, TimeoutError, asyncio.CancelledError):
+            pass  #  The other end is gone, says nothing, or says too much at once; or we are to end.
+        finally:
+            self._clients.discard(task)
+            writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = peer_of(writer.get_extra_info("socket"))
+        while line := await asyncio.wait_for(reader.readline(), _PATIENCE):
+            async for answer in self._answer(line, peer):
+                writer.write(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+                await writer.drain()
+
+    async def _answer(self, line: bytes, peer: Peer) -> Answer:
+        try:
+            request = json.loads(line)
+            service = self._services.get(request.get("do", "")) if isinstance(request, dict) else None
+            if service is None:
+                raise Denied(f"ask for one of: {', '.join(sorted(self._services))}")
+            self._require(service, peer)
+            async for answer in service.ask(request, peer):
+                yield answer
+            yield {"end": DONE}
+        except (Denied, ValueError) as error:
+            yield {"end": REFUSED, "reason": str(error)}
+        except OSError as error:
+            yield {"end": REFUSED, "reason": error.strerror or str(error)}
+        except Exception as error:
+            log.event(events.FAULT, where="control socket", error=repr(error))
+            yield {"end": REFUSED, "reason": "a fault of the daemon; see its log"}
+
+    def _require(self, service: Service, peer: Peer) -> None:
+        rights = self._rights()
+        if service.needs == "act" and not rights.may_act(peer):
+            raise Denied("only root and the account and group of the daemon may act")
+        if service.needs == "look" and not rights.may_look(peer):
+            raise Denied("only those who may act and those in control.viewers may look")
+
+
+def peer_of(sock: Any) -> Peer:
+    """Raises OSError."""
+    pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    groups = {gid}
+    try:
+        data = sock.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, 4 * _MOST_GROUPS)
+        groups.update(struct.unpack(f"{len(data) // 4}I", data))
+    except OSError:
+        pass  #  A kernel before 4.13: the group it runs under alone.
+    return Peer(pid, uid, frozenset(groups))
