@@ -14,6 +14,7 @@ from shared.mail.envelope import Envelope, Notify, Recipient
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
 from shared.mail.reply import Reply
 from shared.retry.schedule import RetryPolicy, next_attempt, should_warn
+from shared.smtp.greylist import greylist_wait
 
 #  In the trail's detail of a deferred attempt that ended behind the final dot (RFC 1047).
 MAYBE_DELIVERED = "may have been delivered"
@@ -62,7 +63,8 @@ def decide_settlement(
     deferred = {who: outcome for who, outcome in outcomes.items() if isinstance(outcome, Deferred)}
     when = next_attempt(policy, envelope, attempts, now, chance) if deferred else None
     if deferred and when is not None:
-        when = _earliest(deferred.values(), when, now)
+        ends = max(envelope.arrived + policy.lifetime_of(envelope), when)
+        when = min(_earliest(deferred.values(), when, now, attempts), ends)
     late = bool(deferred) and when is not None and not history.is_warned
     late = late and should_warn(policy, envelope, attempts, now)
     is_expired = bool(deferred) and when is None
@@ -99,6 +101,14 @@ def _expired(last: Deferred, span: float) -> Failed:
     return Failed(reply, last.host, last.detail)
 
 
-def _earliest(deferred: Iterable[Deferred], backoff: float, now: float) -> float:
+def _earliest(deferred: Iterable[Deferred], backoff: float, now: float, attempts: int) -> float:
     """The entry comes again when the first of its recipients may."""
-    return min(backoff if each.retry_after is None else now + max(each.retry_after, 0.0) for each in deferred)
+    return min(_due(each, backoff, now, attempts) for each in deferred)
+
+
+def _due(deferred: Deferred, backoff: float, now: float, attempts: int) -> float:
+    """As its carrier says, or its server's greylist, or the back-off."""
+    if deferred.retry_after is not None:
+        return now + max(deferred.retry_after, 0.0)
+    wait = greylist_wait(deferred.reply, attempts) if deferred.host else None
+    return backoff if wait is None else now + wait

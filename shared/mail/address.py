@@ -86,10 +86,8 @@ class Address:
 
 
 def to_ascii(domain: str) -> str:
-    """`domain` in A-labels and lower case (RFC 5891, strict: no mapping of look-alikes).
-
-    Raises AddressError when a label is no IDN label.
-    """
+    """`domain` in A-labels and lower case: mapped as UTS 46 has it (wide letters, other full stops; not transitional,
+    so that ß stays ß), then encoded as RFC 5891 demands. Raises AddressError when a label is no IDN label."""
     if domain.isascii():
         return domain.lower()
     return _encode_idn(domain)
@@ -98,7 +96,18 @@ def to_ascii(domain: str) -> str:
 @lru_cache(maxsize=4096)
 def _encode_idn(domain: str) -> str:
     try:
-        return idna.encode(lower(domain), strict=True, std3_rules=True).decode("ascii")
+        encoded = idna.encode(_mapped(domain), strict=True, std3_rules=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError) as error:
+        raise AddressError("the domain is not a valid internationalized name") from error
+    if not _DOMAIN.match(encoded):
+        raise AddressError("the domain is not a valid internationalized name")
+    return encoded
+
+
+def _mapped(domain: str) -> str:
+    """What is written with wide letters, other full stops, letters that are no letters, as the name that is meant."""
+    try:
+        return idna.uts46_remap(domain, std3_rules=True, transitional=False)
     except (idna.IDNAError, UnicodeError) as error:
         raise AddressError("the domain is not a valid internationalized name") from error
 
@@ -113,7 +122,9 @@ def parse_domain(text: str) -> str:
         if not _DOMAIN.match(text):
             raise AddressError("the domain is not a valid name")
         return text.lower()
-    domain = lower(text)
+    domain = _mapped(text)
+    if domain.isascii():
+        return parse_domain(domain)
     if len(domain.encode()) > LONGEST_DOMAIN or len(to_ascii(domain)) > LONGEST_DOMAIN:
         raise AddressError("the domain is longer than 255 octets")
     return domain

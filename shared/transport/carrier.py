@@ -8,6 +8,7 @@ attempt: a 4xx waits, and is not carried to another server.
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -75,6 +76,7 @@ class SmtpCarrier:
         steward: Steward | None = None,
         in_name_of: InNameOf | None = None,
         make_nonce: Callable[[], str] = secrets.token_urlsafe,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._dialer = Dialer(
             reactor=reactor,
@@ -85,11 +87,12 @@ class SmtpCarrier:
             make_nonce=make_nonce,
             connect_timeout=connect_timeout,
             source_addresses=source_addresses,
+            chance=chance,
         )
         self._reactor = reactor
         self._limits = limits
         self._unreached = unreached
-        self._back_off: BackOff[NextHop, Unreached] = BackOff(reactor.seconds)
+        self._back_off: BackOff[NextHop, Unreached] = BackOff(reactor.seconds, chance)
         self._infirmary = Infirmary(reactor, self._dialer.dial, self._note_recovered) if are_smarthosts else None
         self._steward = steward
         self._in_name_of = in_name_of

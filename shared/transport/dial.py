@@ -7,6 +7,7 @@ not decided here (pool.py, carrier.py).
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -28,6 +29,7 @@ from shared.smtp.judge import End
 from shared.tls.client import ClientTls, RememberedServer, TrustUnusable
 from shared.transport.back_off import BackOff
 from shared.transport.connection import SmtpConnection
+from shared.transport.families import Families
 from shared.transport.reason import explain
 
 #  RFC 5321 §5.1 wants more than one address to be tried; a destination with a thousand does not get a thousand.
@@ -61,6 +63,7 @@ class Dialer:
         make_nonce: Callable[[], str],
         connect_timeout: float = 30.0,
         source_addresses: tuple[str, ...] = (),
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._reactor = reactor
         self._helo = helo
@@ -70,10 +73,12 @@ class Dialer:
         self._make_nonce = make_nonce
         self._connect_timeout = connect_timeout
         self._sources = _by_family(source_addresses)
-        self._dead_addresses: BackOff[tuple[str, int], Unreached] = BackOff(reactor.seconds)
+        self._families = Families(reactor.seconds)
+        self._dead_addresses: BackOff[tuple[str, int], Unreached] = BackOff(reactor.seconds, chance)
 
     async def dial(self, hop: NextHop) -> SmtpConnection | Unreached:
-        """Try the addresses of `hop` one after the other. Addresses that failed a moment ago come last."""
+        """Try the addresses of `hop` one after the other. Those that failed a moment ago come last, and so do those of
+        a family that does not work from here."""
         try:
             login = self._login(hop)
         except (OSError, ValueError) as error:
@@ -83,11 +88,15 @@ class Dialer:
             return addresses
         result: SmtpConnection | Unreached = Unreached(Ended(End.UNREACHABLE, None, "it has no address"), str(hop))
         why_dead = self._dead_addresses.recall
-        for address in sorted(addresses[:MOST_ADDRESSES], key=lambda one: why_dead((one, hop.port)) is not None):
+        in_order = self._families.order(addresses[:MOST_ADDRESSES])
+        for address in sorted(in_order, key=lambda one: why_dead((one, hop.port)) is not None):
             result = await self._try_address(hop, address, login)
             if isinstance(result, SmtpConnection):
+                self._families.note_success(address)
                 self._dead_addresses.note_success((address, hop.port))
                 return result
+            if result.ended.end is End.UNREACHABLE:
+                self._families.note_failure(address)
             log.event(events.CONNECTION_FAILED, host=result.host, reason=result.ended.end.value,
                       detail=result.ended.detail, reply=result.ended.reply)  # fmt: skip
             if result.ended.end not in (End.UNREACHABLE, End.REFUSED, End.LOST, End.SILENT):

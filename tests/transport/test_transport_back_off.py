@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from shared.transport.back_off import FIRST, LONGEST, MOST_REMEMBERED, BackOff
+from shared.transport.back_off import FIRST, JITTER, LONGEST, MOST_REMEMBERED, BackOff
 
 
 def test_pauses_double_up_to_a_limit_and_end_with_a_success() -> None:
     now = 0.0
-    memory: BackOff[str, str] = BackOff(lambda: now)
+    memory: BackOff[str, str] = BackOff(lambda: now, lambda: 0.5)
     pauses = []
     for _ in range(6):
         memory.note_failure("a", "refused")
@@ -28,10 +28,23 @@ def test_pauses_double_up_to_a_limit_and_end_with_a_success() -> None:
 
 def test_the_memory_is_bounded() -> None:
     now = 0.0
-    memory: BackOff[int, str] = BackOff(lambda: now)
+    memory: BackOff[int, str] = BackOff(lambda: now, lambda: 0.5)
     for number in range(MOST_REMEMBERED):
         memory.note_failure(number, "x")
     now = LONGEST
     memory.note_failure(-1, "x")
     assert memory.recall(-1) == "x"
     assert len(memory._failures) == 1
+
+
+def test_what_failed_together_does_not_come_back_together() -> None:
+    now, chances = 0.0, iter([0.0, 0.5, 0.999])
+    memory: BackOff[str, str] = BackOff(lambda: now, lambda: next(chances))
+    for key in "abc":
+        memory.note_failure(key, "x")
+    now = FIRST * (1 - JITTER)
+    assert [memory.recall(key) for key in "abc"] == [None, "x", "x"]
+    now = FIRST
+    assert [memory.recall(key) for key in "abc"] == [None, None, "x"]
+    now = FIRST * (1 + JITTER)
+    assert [memory.recall(key) for key in "abc"] == [None, None, None]

@@ -149,7 +149,7 @@ class Net:
         more.setdefault("tls", TrustingTls())
         self.carrier = SmtpCarrier(
             reactor=self.reactor, helo="me.example", resolver=self, read_secret=self.read_secret,
-            make_nonce=lambda: "n" * 20, **more,
+            make_nonce=lambda: "n" * 20, chance=lambda: 0.5, **more,
         )  # fmt: skip
         self._met = 0
 
