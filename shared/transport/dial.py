@@ -77,8 +77,8 @@ class Dialer:
         self._dead_addresses: BackOff[tuple[str, int], Unreached] = BackOff(reactor.seconds, chance)
 
     async def dial(self, hop: NextHop) -> SmtpConnection | Unreached:
-        """Try the addresses of `hop` one after the other. Those that failed a moment ago come last, and so do those of
-        a family that does not work from here."""
+        """Try the addresses of `hop` one after the other. Those that failed a moment ago come last, and so do those
+        of a family that does not work from here."""
         try:
             login = self._login(hop)
         except (OSError, ValueError) as error:

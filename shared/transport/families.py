@@ -1,7 +1,8 @@
 """IPv6 or IPv4 first: as has worked from here (RFC 8305 §4, "historical" preference). Time comes in as an argument.
 
-A host has addresses of both families; which of them works is a matter of our line far more often than of the host. several hosts cannot be reached over one family while the other reaches them, that family goes last for a while; then it
-is tried again. Not here: single addresses that are dead (back_off.py).
+A host has addresses of both families; which of them works is a matter of our line far more often than of the host.
+When several hosts cannot be reached over one family while the other reaches them, that family goes last for a while,
+and is tried again then. Not here: single addresses that are dead (back_off.py).
 """
 
 from __future__ import annotations
