@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.protocol import Protocol as Receiver
@@ -110,7 +111,7 @@ class _Body(Receiver):
         if self._left >= 0:
             self._pieces.append(data)
         else:
-            self._end(PageUnusable("it is longer than 64 KiB, or of no use"))
+            self._end(PageUnusable("it is longer than 64 KiB"))
             self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
@@ -132,6 +133,8 @@ def _words_of(error: BaseException) -> str:
     """An HTTP client wraps what went wrong; the innermost tells."""
     reasons = getattr(error, "reasons", None)
     inner = reasons[0].value if reasons else error
+    if isinstance(inner, VerificationError):
+        return "the certificate of its host is for another name"
     if isinstance(inner, SSL.Error):
-        return "its certificate is not believed, or TLS fails"
+        return "the certificate of its host is not believed, or TLS fails"
     return f"{type(inner).__name__}"

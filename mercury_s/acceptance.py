@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mercury_s.door import Door
-from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, has_whole_line_ends
+from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, has_whole_line_ends, waives_tls
 from mercury_s.policy.transaction import decide_message, storage_reply
 from mercury_s.policy.verdict import Refuse
 from mercury_s.screening import Screening
@@ -54,6 +54,7 @@ class Acceptance:
         self._known: set[Address] = set()
         self._gate = HeaderGate()
         self._draft: Draft | None = None
+        self._letters: list[Letter] = []
         self._received = b""
         self._header = b""
         self._site = ""
@@ -95,6 +96,7 @@ class Acceptance:
             letters = [Letter(lane, envelope) for lane in lanes]
         else:
             letters = [Letter(lane, replace(envelope, recipients=some)) for lane, some in lanes.items()]
+        self._letters = letters
         self._draft = door.depositor.draft(letters)
         arrival = Arrival(origin.helo, origin.address, origin.protocol, door.hostname, self.id, now, origin.tls)
         self._received = render_received(arrival, self.recipients[0].address if len(self.recipients) == 1 else None)
@@ -161,11 +163,23 @@ class Acceptance:
         if self.sender.body is Body.BINARY and not has_whole_line_ends(header):
             self.refusal = Refuse(replies.BARE_LINE_END_IN_MESSAGE, "the header of a binary message is text")
             return
-        verdict = decide_message(count_hops(header))
+        lowered = header.lower()
+        verdict = decide_message(count_hops(lowered))
         if isinstance(verdict, Refuse):
             self.refusal = verdict
         elif self._screening is not None:
             self.refusal = self._screening.ask_header(header)
+        if self.refusal is None and waives_tls(lowered):
+            self._waive_tls()
+
+    def _waive_tls(self) -> None:
+        """The sender would rather have it arrive than protected: the envelope says so, for those who carry it."""
+        draft = self._draft
+        if draft is None or self.sender.requiretls:
+            return  #  RFC 8689 §4.1: REQUIRETLS outweighs the field
+        draft.abandon()
+        self._letters = [Letter(lane, replace(envelope, tls_optional=True)) for lane, envelope in self._letters]
+        self._draft = self._door.depositor.draft(self._letters)
 
     def _completed(self, submitter: Submitter, content: bytes) -> bytes:
         """`content`, which begins with the header, with all that a submission lacks."""

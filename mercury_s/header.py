@@ -6,6 +6,7 @@ Here: where it ends, how many hops it tells of. Not here: its fields (field.py),
 
 from __future__ import annotations
 
+from mercury_s.field import split_fields
 from shared.mail.reply import Reply
 
 HEADER_TOO_LONG = Reply(552, "5.3.4", "The header of the message is too long")
@@ -58,10 +59,16 @@ def header_end(content: bytes) -> int:
     return end + 4 if end >= 0 else -1
 
 
-def count_hops(header: bytes) -> int:
-    """How many Received fields there are (RFC 5321 §6.3)."""
-    lowered = header.lower()
+def count_hops(lowered: bytes) -> int:
+    """How many Received fields there are (RFC 5321 §6.3). The header in lower case."""
     return lowered.count(b"\r\nreceived:") + lowered.startswith(b"received:")
+
+
+def waives_tls(lowered: bytes) -> bool:
+    """Whether it says `TLS-Required: No` (RFC 8689 §3). The header in lower case."""
+    if b"\r\ntls-required:" not in lowered and not lowered.startswith(b"tls-required:"):
+        return False
+    return any(field.name == b"tls-required" and field.value == "no" for field in split_fields(lowered))
 
 
 def has_whole_line_ends(header: bytes) -> bool:

@@ -90,9 +90,15 @@ def compose(
         ret=_ret(wish.ret),
         envid=wish.envid,
         client=f"uid {writer.uid} {safe_name(writer.name)}",
+        tls_optional=_waives_tls(written),
     )
     lanes = split_by_lane(counter.table, envelope)
     return [Letter(lane, replace(envelope, recipients=some)) for lane, some in lanes.items()], message
+
+
+def _waives_tls(written: Handwritten) -> bool:
+    """`TLS-Required: No` (RFC 8689 §3)."""
+    return any(field.lower().replace(b" ", b"").strip() == b"tls-required:no" for field in written.fields)
 
 
 def safe_local(writer: Writer) -> str:

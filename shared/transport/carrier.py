@@ -132,8 +132,14 @@ class SmtpCarrier:
         for recipient in remaining:
             #  A word that came from a server before it was lost says more than that another could not be reached.
             if recipient not in outcomes:
-                outcomes[recipient] = _not_carried(troubles)
+                outcomes[recipient] = self._not_carried(envelope, troubles)
         return outcomes
+
+    def _not_carried(self, envelope: Envelope, troubles: Sequence[Unreached]) -> Outcome:
+        #  At a smarthost it is the operator's fault, and mail is not returned for that.
+        if envelope.requiretls and self._infirmary is None and troubles and _lack_tls(troubles):
+            return _without_tls(troubles)
+        return _not_carried(troubles)
 
     def _hops_in_turn(self, hops: Sequence[NextHop], passed_over: list[Unreached]) -> Sequence[NextHop]:
         """Those that are known to be ill come last: they are better than nothing."""
@@ -319,6 +325,18 @@ def _too_many(result: Finished) -> list[Recipient]:
 
 def _is_too_many(reply: Reply) -> bool:
     return reply.code == 452 and reply.enhanced in ("4.5.3", "")
+
+
+def _lack_tls(troubles: Sequence[Unreached]) -> bool:
+    return all(trouble.ended.end in (End.NO_TLS, End.TLS) for trouble in troubles)
+
+
+def _without_tls(troubles: Sequence[Unreached]) -> Failed:
+    """Every host is there, and none has the TLS that the sender demands: it goes back (RFC 8689 §4.2.1)."""
+    last = troubles[-1]
+    text = f"The sender demands TLS all the way (REQUIRETLS); {last.host} {last.ended.end.value}: {last.ended.detail}"
+    detail = "; ".join(words_of(trouble) for trouble in troubles)
+    return Failed(Reply(550, "5.7.10", text.removesuffix(": ")), last.host, detail)
 
 
 def _not_carried(troubles: Sequence[Unreached]) -> Outcome:

@@ -50,6 +50,15 @@ ROWS = {
     "nothing": "nothing",
     "`off`": "off",
 }
+ENFORCE = b"version: STSv1\nmode: enforce\nmx: nowhere.test\nmax_age: 86400\n"
+#  Pages that are none, each of which would keep mail back if it were believed.
+ODD = {
+    "odd-missing": Page(ENFORCE, 404),
+    "odd-moved": Page(ENFORCE, 301, location="https://mta-sts.good.sts-enforce.plain.test/.well-known/mta-sts.txt"),
+    "odd-html": Page(ENFORCE, kind="text/html"),
+    "odd-large": Page(ENFORCE + b"x-more: " + b"x" * (10 << 20)),
+    "odd-mode": Page(ENFORCE.replace(b"enforce", b"strict")),
+}
 
 
 def zone_of(mode: str) -> str:
@@ -84,7 +93,7 @@ class World:
         self.authority_key = public_key(authority.certificate)
         self.pages: dict[str, Page] = {}
         policy_names = [f"mta-sts.{domain(mode, kind)}" for mode in ("sts-enforce", "sts-testing") for kind in KINDS]
-        page_pair = make_certificate(root, [*policy_names, "mta-sts.odd.plain.test"], authority)
+        page_pair = make_certificate(root, [*policy_names, *(f"mta-sts.{odd}.plain.test" for odd in ODD)], authority)
         self.policy_host = PolicyHost(POLICY_ADDRESS, https, *page_pair, self.pages)
         self.far_ends = [FarEnd(root, self.port, (ADDRESS[kind],), *_options(pairs.get(kind))) for kind in KINDS]
         signed, plain = self._zones()
@@ -111,6 +120,7 @@ class World:
                 {"to": ["*.pin.plain.test"], "deliver": "direct", "tls": "pin", "pins": pins},
                 {"to": ["*.wrong-pin.plain.test"], "deliver": "direct", "tls": "pin", "pins": ["A" * 43 + "="]},
             ],
+            "tls": dict(zip(("certificate", "key"), map(str, make_certificate(root, ["mail.hq.example"])), strict=True)),
             "retry": {"first": "1h", "longest": "1h", "lifetime": "2h"},
         }  # fmt: skip
 
@@ -126,9 +136,10 @@ class World:
                     lines.append(f"_{self.port}._tcp.mx.{name} TLSA {self._tlsa(mode, kind)}")
                 elif mode.startswith("sts-"):
                     self._add_policy(lines, name, mode.removeprefix("sts-"))
-        lines = plain
-        lines += ["odd MX 10 mx.odd", f"mx.odd A {ADDRESS['good']}", '_mta-sts.odd TXT "v=STSv1; id=1"']
-        lines.append(f"mta-sts.odd A {POLICY_ADDRESS}")
+        for odd in (*ODD, "odd-name"):
+            plain += [f"{odd} MX 10 mx.{odd}", f"mx.{odd} A {ADDRESS['none']}", f'_mta-sts.{odd} TXT "v=STSv1; id=1"']
+            plain.append(f"mta-sts.{odd} A {POLICY_ADDRESS}")
+            self.pages[f"mta-sts.{odd}.plain.test"] = ODD.get(odd, Page(ENFORCE))
         return "\n".join(signed) + "\n", "\n".join(plain) + "\n"
 
     def _tlsa(self, mode: str, kind: str) -> str:
@@ -184,6 +195,8 @@ def office(stage: Stage, tmp_path: Path, world: World) -> Site:
 
 def send(site: Site, recipients: list[str], fields: str = "", options: tuple[str, ...] = ()) -> None:
     with smtplib.SMTP("127.0.0.1", site.port, timeout=60) as client:
+        if options:
+            client.starttls()
         message = f"From: bert@{DOMAIN}\r\nSubject: x\r\n{fields}\r\nHello.\r\n"
         assert client.sendmail(f"bert@{DOMAIN}", recipients, message, options) == {}
 
@@ -226,3 +239,41 @@ def test_the_table_of_the_documentation(world: World, office: Site) -> None:
         row, kind = people[who]
         seen[row][KINDS.index(kind)] = cell(event)
     assert seen == expected
+
+
+def test_a_page_that_is_no_policy_keeps_no_mail_back(world: World, office: Site) -> None:
+    """D-09: missing, elsewhere, of another kind, 10 MB, of no sense, behind a certificate for another name."""
+    names = [*ODD, "odd-name"]
+    send(office, [f"a@{odd}.plain.test" for odd in names])
+    seen = outcomes(office, len(names))
+    assert {cell(event) for event in seen.values()} == {"clear"}
+    reasons = {event["domain"].partition(".")[0]: event["reason"] for event in office.events("sts-policy-unusable")}
+    assert reasons == {
+        "odd-missing": "status 404",
+        "odd-moved": "status 301",
+        "odd-html": "it is not text/plain",
+        "odd-large": "it is longer than 64 KiB",
+        "odd-mode": "its mode is not enforce, testing or none",
+        "odd-name": "the certificate of its host is for another name",
+    }
+    assert "mta-sts.good.sts-enforce.plain.test" not in world.policy_host.asked[-len(names) :]
+
+
+def test_what_the_sender_says_of_tls_counts(world: World, office: Site) -> None:
+    """RFC 8689: `TLS-Required: no` sets DANE and MTA-STS aside, and no route; REQUIRETLS wants proof, and the word."""
+    waived = {
+        f"a@{domain('dane-other', 'good')}": "verified",
+        f"b@{domain('sts-enforce', 'expired')}": "unverified",
+        f"c@{domain('verify', 'expired')}": "waits",
+    }
+    send(office, list(waived), "TLS-Required: No\r\n")
+    assert {who: cell(event) for who, event in outcomes(office, len(waived)).items()} == waived
+    required = {
+        f"d@{domain('dane-ee', 'good')}": "5.7.30",
+        f"e@{domain('nothing', 'good')}": "5.7.30",
+        f"f@{domain('dane-ee', 'none')}": "5.7.10",
+        f"g@{domain('sts-enforce', 'expired')}": "5.7.10",
+    }
+    send(office, list(required), options=("REQUIRETLS",))
+    seen = outcomes(office, len(waived) + len(required))
+    assert {who: seen[who]["reply"].split()[1] for who in required} == required

@@ -52,6 +52,33 @@ def test_requiretls_is_kept_with_the_message() -> None:
     assert envelope.requiretls
 
 
+@pytest.mark.parametrize(
+    ("field", "is_waived"),
+    [
+        (b"TLS-Required: No\r\n", True),
+        (b"tls-required:\r\n no\r\n", True),
+        (b"TLS-Required: yes\r\n", False),
+        (b"X-TLS-Required: no\r\n", False),
+        (b"Subject: TLS-Required: no\r\n", False),
+    ],
+)
+def test_tls_required_no_is_kept_with_the_message(field: bytes, is_waived: bool) -> None:
+    for head in (field, b"From: a@elsewhere.example\r\n" + field):
+        visit = open_session()
+        visit.say(HELLO + MAIL + ALICE + b"DATA\r\n" + head + b"\r\nTLS-Required: no\r\n.\r\n")
+        [([envelope], content)] = visit.depositor.messages
+        assert envelope.tls_optional is is_waived
+        assert content.endswith(head + b"\r\nTLS-Required: no\r\n")
+
+
+def test_requiretls_outweighs_the_field() -> None:
+    visit = open_session(terms=ListenerTerms(is_submission=False, implicit_tls=True))
+    visit.say(HELLO + b"MAIL FROM:<a@elsewhere.example> REQUIRETLS\r\n" + ALICE)
+    visit.say(b"DATA\r\nTLS-Required: no\r\n\r\ntext\r\n.\r\n")
+    [([envelope], _)] = visit.depositor.messages
+    assert envelope.requiretls and not envelope.tls_optional
+
+
 def test_a_message_too_many_ends_the_session() -> None:
     visit = open_session(most_messages=2)
     said = visit.say(HELLO + (MAIL + ALICE + MESSAGE) * 2 + MAIL + ALICE)

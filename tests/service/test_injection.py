@@ -50,6 +50,12 @@ def test_what_is_there_is_kept() -> None:
     assert message.count(b"From:") == message.count(b"Date:") == message.count(b"Message-ID:") == 1
 
 
+@pytest.mark.parametrize(("field", "is_waived"), [("TLS-Required: No", True), ("TLS-Required: yes", False)])
+def test_tls_required_no_is_kept(field: str, is_waived: bool) -> None:
+    [letter], _ = letters(Wish(("bert",)), f"Subject: x\n{field}\n\nhello\n".encode())
+    assert letter.envelope.tls_optional is is_waived
+
+
 @pytest.mark.parametrize(
     ("writer", "wished", "sender"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -306,6 +307,30 @@ async def test_requiretls_makes_every_hop_a_verified_one() -> None:
     await peer.hear(*TLS_EHLO)
     outcome = only(await leg)
     assert isinstance(outcome, Failed) and outcome.reply.enhanced == "5.7.30"
+
+
+@pytest.mark.parametrize("is_smarthost", [False, True])
+def test_requiretls_goes_back_when_every_host_lacks_tls_but_not_for_a_smarthost_s_sake(is_smarthost: bool) -> None:
+    async def scene() -> None:
+        net = Net(are_smarthosts=is_smarthost)
+        leg = net.carry(HOP, replace(HOP, host="relay2.example"), requiretls=True)
+        for _ in range(2):
+            await (await net.accept()).hear("220 mx.example", *EHLO)
+        outcome = only(await leg)
+        assert outcome.reply.enhanced == ("4.7.4" if is_smarthost else "5.7.10")
+        assert isinstance(outcome, Deferred if is_smarthost else Failed)
+        await net.carrier.close()
+
+    asyncio.run(scene())
+
+
+@played
+async def test_requiretls_waits_while_a_host_cannot_be_reached() -> None:
+    net = Net()
+    leg = net.carry(HOP, replace(HOP, host="relay2.example"), requiretls=True)
+    await net.refuse()
+    await (await net.accept()).hear("220 mx.example", *EHLO)
+    assert isinstance(only(await leg), Deferred)
 
 
 # -- many recipients ---------------------------------------------------------------------------------------------------
