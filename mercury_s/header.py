@@ -6,7 +6,7 @@ Here: where it ends, how many hops it tells of. Not here: its fields (field.py),
 
 from __future__ import annotations
 
-from mercury_s.field import split_fields
+from shared.mail.field import split_fields
 from shared.mail.reply import Reply
 
 HEADER_TOO_LONG = Reply(552, "5.3.4", "The header of the message is too long")
