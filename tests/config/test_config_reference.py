@@ -23,7 +23,7 @@ EXAMPLES = (
     "hostname", "site", "local.domains", "tls", "local.lmtp", "local.srs_domain", "local.lists", "receive.listeners", "receive.rules", "receive.limits.messages", "receive.pickup.folder", "receive.pickup.trusted",
     "receive.rates", "receive.blacklist.unknown_recipients", "receive.blacklist.relay_attempts",
     "receive.blacklist.failed_logins", "receive.filters",
-    "receive.submission.senders", "sites", "routes", "dns.servers", "direct.allow_addresses", "direct.authorities", "receive.auth.certificates",
+    "receive.submission.senders", "sites", "routes", "oauth", "dns.servers", "direct.allow_addresses", "direct.authorities", "receive.auth.certificates",
 )  # fmt: skip
 
 
@@ -34,8 +34,8 @@ def names_in(node: Any, path: str = "") -> Iterator[str]:
             yield from names_in(item, path + "[]")
     elif isinstance(node, Settings):
         for key, value in node.items():
-            name = "sites.*" if path == "sites" else f"{path}.{key}" if path else key
-            if name != "sites.*":
+            name = f"{path}.*" if path in ("sites", "oauth") else f"{path}.{key}" if path else key
+            if not name.endswith(".*"):
                 yield name
             yield from names_in(value, name)
 
