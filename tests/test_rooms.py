@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the top; a room imports only from lines below its own, never its neighbour.
 FLOORS = [
     {"mercury_s", "mercury_c", "mercury_e", "shared.admin"},
-    {"shared.service"},
+    {"shared.service", "shared.oauth"},
     {"shared.delivery", "shared.transport", "shared.control"},
     {"shared.spool", "shared.dns", "shared.tls", "shared.state", "shared.config", "shared.history"},
     {"shared.observe"},  # below those who have something to say: the spool sets an entry aside with an event

@@ -27,6 +27,7 @@ NOUNS = {
     "config": "shared.admin.configuration:config",
     "demo": "shared.admin.demo.command:demo",
     "find": "shared.admin.find:find",
+    "login": "shared.admin.login:login",
     "queue": "shared.admin.queue:queue",
     "route": "shared.admin.route:route",
     "sendmail": "shared.admin.sendmail_command:sendmail",

@@ -98,13 +98,11 @@ def _bring(address: str) -> str:
 
 def run(work: Callable[[Any], Awaitable[Value]]) -> Value:
     """`work` on a reactor of its own; once in the life of a process."""
-    from twisted.internet import asyncioreactor
+    from shared.service.reactor import install
 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    asyncioreactor.install(loop)  # type: ignore[no-untyped-call]
-    from twisted.internet import reactor
-
+    reactor = install(loop)
     ends: list[Value | BaseException] = []
 
     async def to_its_end() -> None:

@@ -12,7 +12,10 @@ from shared.admin.census import take_census
 from shared.admin.command import Office
 from shared.admin.output import age, count_text, echo_json, octets
 from shared.admin.spool import spool_of
+from shared.config.model import Config
 from shared.mail.reply import printable
+from shared.oauth.standing import standing_of
+from shared.oauth.token_file import TokenFile
 from shared.routing.lane import Lane
 from shared.service.lock import lock_path, running_pid
 from shared.service.status_file import read_status
@@ -30,15 +33,33 @@ def status(office: Office, as_json: bool) -> None:
     daemons = {name: _daemon(spool, office.config.run, name) for name in DAEMONS}
     lanes = {lane.word: _lane(spool, lane) for lane in Lane}
     free = _free(spool)
+    accounts = oauth_standings(office.config, time.time())
     if as_json:
-        echo_json({"daemons": daemons, "lanes": lanes, "free": free})
+        echo_json({"daemons": daemons, "lanes": lanes, "free": free, "oauth": accounts})
         return
     for name, state in daemons.items():
         click.echo(f"{DAEMONS[name]:<9} {state['text']}")
     for word, lane in lanes.items():
         if lane["entries"] or word in ("local", "relay", "direct"):
             click.echo(f"{word:<9} {_lane_text(lane)}")
+    for account, state in accounts.items():
+        click.echo(f"{'oauth':<9} {account}: {state['text']}")
     click.echo(f"{'disk':<9} {octets(free) + ' free' if free is not None else 'not readable'} in {spool.root}")
+
+
+def oauth_standings(config: Config, now: float) -> dict[str, dict[str, object]]:
+    """How the accounts stand whose tokens MercuryC fetches, by their names."""
+    found: dict[str, dict[str, object]] = {}
+    for name, settings in config.oauth.items():
+        try:
+            kept = TokenFile(config.state, name, settings).read()
+        except OSError as error:
+            found[name] = {"state": "unknown", "expires": None, "text": f"not known: {error.strerror}"}
+            continue
+        standing = standing_of(name, settings, kept, now)
+        expires = kept.expires if kept.token else None
+        found[name] = {"state": standing.word.value, "expires": expires, "text": standing.text}
+    return found
 
 
 def _daemon(spool: Spool, run: Path, name: str) -> dict[str, object]:

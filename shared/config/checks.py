@@ -17,6 +17,7 @@ from shared.config.local import Certificates
 from shared.config.local_checks import check_local
 from shared.config.login_checks import check_logins
 from shared.config.model import Config
+from shared.config.oauth_checks import check_accounts, check_use
 from shared.config.problem import Problem, shown
 from shared.config.routing import account_address
 from shared.config.scalars import did_you_mean
@@ -45,6 +46,8 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
         yield from _check_route(route)
     for hop in _hops(config):
         yield from check_hop(hop)
+        yield from check_use(hop, config.oauth)
+    yield from check_accounts(config, given)
     yield from _check_retry(config)
     if config.direct.authorities is not None and (fault := fault_of_file(config.direct.authorities)):
         yield config.direct.origin.problem(fault, "authorities")

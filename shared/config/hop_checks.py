@@ -1,8 +1,8 @@
 """What the settings of one next hop have to do with each other (`smarthosts:`, `via:`).
 
 Plain text is for private networks: to any other address it must be said twice (`tls: off` and `in_clear: true`), and
-so it must before a password goes over the wire in clear. Whether a name leads to a private address is seen when it is
-dialled (shared/transport/dial.py). Not here: what a hop is for (checks.py).
+so it must before anybody logs in over plain text. Whether a name leads to a private address is seen when it is
+dialled (shared/transport/dial.py). Not here: what a hop is for (checks.py), tokens (oauth_checks.py).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def check_hop(hop: Hop) -> Iterator[Problem]:
     yield from _check_trust(hop)
     yield from _check_source(hop)
     origin = hop.origin
-    if hop.login and hop.password_file is None:
-        yield origin.problem("'login' needs a 'password_file'", "login")
+    if hop.login and hop.password_file is None and not hop.oauth and hop.certificate is None:
+        yield origin.problem("'login' needs a 'password_file', an 'oauth' account or a 'certificate'", "login")
     if hop.password_file is not None:
         if not hop.login:
             yield origin.problem("'password_file' needs a 'login'", "password_file")

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator
 
 from shared.config.listeners import Receive
 from shared.config.local import Certificates, Local
+from shared.config.oauth import OAuth
 from shared.config.observing import HistorySettings
 from shared.config.scalars import File, Hostname, Text, empty_is_default
 from shared.config.sending import Auto, Direct, Dns, Reports, Retry
@@ -35,6 +36,7 @@ class Config(Setting):
     receive: Annotated[Receive, BeforeValidator(empty_is_default)] = section()
     sites: Annotated[dict[str, SiteSettings], BeforeValidator(empty_is_default)] = section()
     routes: tuple[RouteSettings, ...] = ()
+    oauth: Annotated[dict[str, OAuth], BeforeValidator(empty_is_default)] = section()
     retry: Annotated[Retry, BeforeValidator(empty_is_default)] = section()
     reports: Annotated[Reports, BeforeValidator(empty_is_default)] = section()
     dns: Annotated[Dns, BeforeValidator(empty_is_default)] = section()

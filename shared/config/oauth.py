@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from shared.config.logins import parse_web_url
-from shared.config.scalars import Duration, File, Several, Text, parse_word
+from shared.config.scalars import Duration, File, SecretFile, Several, Text, parse_word
 from shared.config.setting import Setting
 
 WebUrl = Annotated[str, BeforeValidator(parse_web_url)]
@@ -51,9 +51,9 @@ class OAuth(Setting):
     tenant: Text = ""
     grant: Annotated[Grant, BeforeValidator(parse_word(Grant))] = Grant.DEVICE
     client_id: Text
-    secret_file: File | None = None
+    secret_file: SecretFile | None = None
     certificate: File | None = None
-    key: File | None = None
+    key: SecretFile | None = None
     subject: Text = ""
     scopes: Several[Text] | None = None
     token_url: WebUrl | None = None

@@ -49,6 +49,8 @@ def next_hop(hop: Hop, tls: Tls | None = None, priority: int = 0, terms: Terms =
         lmtp=isinstance(hop, Via) and hop.lmtp,
         terms=terms,
         inside_only=(tls or hop.tls) is Tls.OFF and not hop.in_clear,
+        oauth=hop.oauth,
+        denied=frozenset(str(name) for name in hop.deny_auth),
     )
 
 

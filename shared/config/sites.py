@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, model_validator
 
 from shared.config.budget import BudgetSettings, HoursSpan, MailAddress, TimeZone
+from shared.config.logins import Mechanism
 from shared.config.scalars import (
     Count,
     Duration,
@@ -53,6 +54,7 @@ class Language(StrEnum):
     GERMAN = "de"
 
 
+MechanismWord = Annotated[Mechanism, BeforeValidator(parse_word(Mechanism))]
 LanguageWord = Annotated[Language, BeforeValidator(parse_word(Language))]
 IMPLICIT_TLS_PORT = 465  # RFC 8314
 SUBMISSION_PORT = 587  # RFC 6409
@@ -62,7 +64,8 @@ LMTP_PORT = 24  # RFC 2033 section 5: not 25
 class Hop(Setting):
     """A server that takes mail from us. `implicit`: TLS from the first byte; left out, true on port 465.
 
-    `in_clear` says `tls: off` for the second time. `authorities`, `certificate` and `key` are PEM files.
+    `in_clear` says `tls: off` for the second time. `authorities`, `certificate` and `key` are PEM files. `oauth` is
+    one of the accounts below the `oauth` of the file. `deny_auth`: mechanisms not to be used there.
     `bandwidth` in octets a second.
     """
 
@@ -77,6 +80,8 @@ class Hop(Setting):
     key: SecretFile | None = None
     login: Text = ""
     password_file: SecretFile | None = None
+    oauth: Text = ""
+    deny_auth: tuple[MechanismWord, ...] = ()
     source_address: Several[IpAddress] | None = None
     helo: Hostname | None = None
     budget: BudgetSettings | None = None

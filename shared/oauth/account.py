@@ -68,6 +68,10 @@ class Account:
 
     def start(self) -> None:
         """Keep the token fresh from here on, whether there is mail or not."""
+        try:
+            self._file.prepare()
+        except OSError as error:
+            log.event(events.TOKEN_UNWRITTEN, account=self._name, path=error.filename, reason=error.strerror)
         self._look()
         self._wait()
 
@@ -96,7 +100,7 @@ class Account:
     async def renewed(self, refused: str) -> str | None:
         """In place of a token that a server has `refused`. Raises NoToken."""
         self._look()
-        if self._kept.token == refused:
+        if self._kept.token == refused and self._refresh is None:
             now = self._now()
             if now - self._forced < _FORCED_PAUSE:
                 return None

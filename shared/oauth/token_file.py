@@ -62,11 +62,8 @@ class TokenFile:
     def write(self, kept: Kept) -> Mark:
         """Durable when it returns: a refresh token that has been exchanged exists nowhere else. Raises OSError."""
         folder = self._path.parent
-        owner = self._owner()
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if owner is not None:
-                os.chown(folder, *owner)
+        self.prepare()
+        owner = _owner(folder)
         #  mkstemp makes it 0600, and nobody's but ours.
         descriptor, part = tempfile.mkstemp(dir=folder, prefix=".part-")
         try:
@@ -88,9 +85,20 @@ class TokenFile:
             os.close(descriptor)
         return self.mark()
 
-    def _owner(self) -> tuple[int, int] | None:
-        """Root writes for the daemon, whose the state folder is."""
-        if os.geteuid() != 0:
-            return None
-        status = os.stat(self._state)
-        return status.st_uid, status.st_gid
+    def prepare(self) -> None:
+        """The folder, whose owner is the owner of all in it. MercuryC makes it, where systemd has not. Raises
+        OSError."""
+        folder = self._path.parent
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner = _owner(self._state)
+            if owner is not None:
+                os.chown(folder, *owner)
+
+
+def _owner(folder: Path) -> tuple[int, int] | None:
+    """Whose a file becomes that root writes there: the daemon's, whose the folder is."""
+    if os.geteuid() != 0:
+        return None
+    status = os.stat(folder)
+    return status.st_uid, status.st_gid

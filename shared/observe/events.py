@@ -161,6 +161,13 @@ HOP_RECOVERED = Event("hop-recovered", "a smarthost that was passed over is well
 HOP_BOOK_TROUBLE = Event(
     "hop-book-trouble", "what is known of the next hops cannot be kept or read; counting goes on", Priority.ERROR
 )
+TOKEN_RENEWED = Event("token-renewed", "an OAuth provider gave a token for the logins of an account")
+TOKEN_REFUSED = Event("token-refused", "a server did not like a token; another is asked for", Priority.NOTICE)
+TOKEN_TROUBLE = Event("token-trouble", "an OAuth provider gave no token for now; asked again soon", Priority.WARNING)
+TOKEN_UNWRITTEN = Event("token-unwritten", "a token could not be kept on the disk; see `state`", Priority.ERROR)
+CONSENT_LOST = Event(
+    "consent-lost", "an OAuth provider gives no token any more; mail waits until somebody logs in", Priority.ERROR
+)
 DNS_TROUBLE = Event("dns-trouble", "a name could not be looked up", Priority.NOTICE)
 STS_POLICY_FETCHED = Event("sts-policy-fetched", "a domain's MTA-STS policy was fetched and is in force")
 STS_POLICY_UNUSABLE = Event(

@@ -52,7 +52,8 @@ class NextHop:
     `host` is a name or an IP address and is what a certificate is verified against. `addresses`, when not empty, are
     the IP addresses to connect to (MercuryE has looked them up); otherwise `host` is resolved at connection.
     `implicit_tls` means TLS from the first byte (port 465). `password_file` is a path, read when the login is used.
-    `login_in_clear` is the second word that `tls: off` needs before a password goes over the wire unencrypted.
+    `oauth` names the account whose token takes the place of a password. `denied` are mechanisms of AUTH that are not
+    used there. `login_in_clear` is the second word that `tls: off` needs before anybody logs in over plain text.
     `inside_only`: to private addresses and no others.
     `lmtp`: it is a mailbox server and speaks LMTP (RFC 2033). `socket_path`: a unix socket, in place of TCP.
     Of the hops of a leg, the lowest `priority` is tried first; those that share one share the mail by `weight`.
@@ -79,6 +80,8 @@ class NextHop:
     helo: str = ""
     trust: Trust = NO_MORE_TRUST
     inside_only: bool = False
+    oauth: str = ""
+    denied: frozenset[str] = frozenset()
     terms: Terms = NO_TERMS
     known_as: str = ""
 

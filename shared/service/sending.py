@@ -7,25 +7,39 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from shared.config.model import Config
 from shared.delivery.carrier import RoutePlanner
 from shared.dns.resolver import Resolver
 from shared.routing.lane import Lane
 from shared.routing.table import RoutingTable
+from shared.service.notice import post_notice
 from shared.service.post_office import PostOffice, retry_policy
 from shared.service.trouble import StartTrouble
 from shared.tls.client import ClientTls, TrustUnusable
 from shared.transport.carrier import InNameOf, SmtpCarrier
+from shared.transport.dial import TokenSource
 from shared.transport.steward import Steward
 
 MakePlanner = Callable[[Config, RoutingTable, Resolver], RoutePlanner]
+MakeTokens = Callable[[Config, Any, Callable[[str, str], Awaitable[object]]], "Tokens"]
 
 #  Seconds that an attempt begun before a reload may still take on its connections.
 _OLD_CONNECTIONS = 600.0
+
+
+class Tokens(TokenSource, Protocol):
+    """The tokens of OAuth accounts, kept fresh from `start` to `close`."""
+
+    def start(self) -> None: ...
+
+    async def use(self, config: Config) -> None:
+        """After a reload."""
+
+    async def close(self) -> None: ...
 
 
 class SendingDaemon:
@@ -40,6 +54,7 @@ class SendingDaemon:
         read_secret: Callable[[str], str],
         authorities: Callable[[Config], Path | None] = lambda config: None,
         in_name_of: InNameOf | None = None,
+        make_tokens: MakeTokens | None = None,
     ) -> None:
         """`authorities`: the PEM file of those that are believed; None for those of the system."""
         from twisted.internet import reactor
@@ -55,6 +70,7 @@ class SendingDaemon:
         self._steward = Steward(time.time, config.state) if lane is Lane.RELAY else None
         self._office = PostOffice(config, name, asyncio.get_running_loop(), reactor)
         self._resolver = self._make_resolver()
+        self._tokens = make_tokens(config, reactor, self._tell_postmaster) if make_tokens else None
         self._carrier = self._make_carrier()
         self._retired: set[asyncio.Task[None]] = set()
         self._runner = self._office.drain(config, lane, self._planner(), self._carrier)
@@ -62,6 +78,8 @@ class SendingDaemon:
     async def start(self) -> None:
         self._office.open()
         self._office.follow_words(self._follow)
+        if self._tokens is not None:
+            self._tokens.start()
         await self._runner.start()
 
     async def reload(self, config: Config) -> None:
@@ -84,6 +102,8 @@ class SendingDaemon:
             retry=retry_policy(config),
             rejudge=self._office.judge.rejudge,
         )
+        if self._tokens is not None:
+            await self._tokens.use(config)
 
     def _follow(self) -> None:
         """The word of a site is another; what is queued goes where it belongs now."""
@@ -92,6 +112,8 @@ class SendingDaemon:
     async def stop(self, grace: float) -> None:
         await self._runner.stop(grace)
         await self._carrier.close()
+        if self._tokens is not None:
+            await self._tokens.close()
         self._resolver.close()
         for task in self._retired:
             task.cancel()
@@ -104,6 +126,10 @@ class SendingDaemon:
 
     def status(self) -> str:
         return f"{self._runner.waiting} messages wait, {self._runner.in_flight} are on their way"
+
+    async def _tell_postmaster(self, subject: str, text: str) -> None:
+        """Durable when it returns. Raises OSError."""
+        await post_notice(self._office, self._config.hostname, subject, text.splitlines(), time.time())
 
     def _planner(self) -> RoutePlanner:
         return self._make_planner(self._config, self._office.judge.table, self._resolver)
@@ -132,6 +158,7 @@ class SendingDaemon:
             unreached=self._say_unreached,
             steward=self._steward,
             in_name_of=self._in_name_of,
+            tokens=self._tokens,
         )
 
     def _retire(self, carrier: SmtpCarrier, resolver: Resolver) -> None:

@@ -1,14 +1,15 @@
 """The beginning of a client's conversation: greeting, EHLO or LHLO, STARTTLS, AUTH (RFC 5321 §3.1, 2033, 3207, 4954).
 
 Here: in which order, and under which conditions a password may be sent. What goes wrong here says nothing about any
-message, so nothing here ever fails one. Not here: the mail (client.py), the proofs (client_login.py).
+message, so nothing here ever fails one. Not here: the mail (client.py), the proofs (client_mechanisms.py).
 """
 
 from __future__ import annotations
 
 from shared.mail.reply import Reply
 from shared.smtp.client_events import Opened, Opening, Security, StartTls, TlsWanted
-from shared.smtp.client_login import PROOFS, Proof, ProofFailed, choose_mechanisms, decode_challenge, encode_answer
+from shared.smtp.client_login import ExternalProof, Proof, ProofFailed, decode_challenge, encode_answer
+from shared.smtp.client_mechanisms import choose_mechanisms, make_proof
 from shared.smtp.client_talk import Talk
 from shared.smtp.ehlo import NOTHING_OFFERED, name_in, parse_ehlo
 from shared.smtp.judge import End, Step
@@ -28,6 +29,7 @@ class OpeningTalk(Talk):
         self.security_words = opening.why_clear
         self._awaits_tls = opening.is_secure
         self._mechanisms: list[str] = []
+        self._binding: bytes | None = None
         self._proof: Proof | None = None
         self._initial: bytes | None = None
         self._after |= {
@@ -38,8 +40,15 @@ class OpeningTalk(Talk):
             Step.AUTH: self._after_auth,
         }
 
-    def secured(self, security: Security | None = None) -> None:
-        """The TLS handshake is complete. Whatever was known from before it is forgotten (RFC 3207 §4.2)."""
+    @property
+    def wants_binding(self) -> bool:
+        """There is a password, which can be proved for this TLS connection alone (RFC 9266)."""
+        return self._opening.login is not None and bool(self._opening.login.password)
+
+    def secured(self, security: Security | None = None, binding: bytes | None = None) -> None:
+        """The TLS handshake is complete. Whatever was known from before it is forgotten (RFC 3207 §4.2). `binding`:
+        the exporter value of the connection, where it has one."""
+        self._binding = binding
         self.security = security
         self.security_words = str(security) if security else ""
         self._awaits_tls = False
@@ -114,7 +123,7 @@ class OpeningTalk(Talk):
         elif not self.is_secure and not self._opening.login_in_clear:
             self._end(End.NO_TLS, None, "a password is not sent without TLS")
         else:
-            self._mechanisms = choose_mechanisms(self.extensions.auth, login)
+            self._mechanisms = choose_mechanisms(self.extensions.auth, login, self._binding, self.is_secure)
             self._try_next_mechanism(None)
 
     def _try_next_mechanism(self, refusal: Reply | None) -> None:
@@ -122,14 +131,16 @@ class OpeningTalk(Talk):
         assert login is not None
         if not self._mechanisms:
             offered = " ".join(self.extensions.auth)[:200] or "nothing"
-            self._end(End.LOGIN, refusal, f"it offers {offered} for the login of {login.user}")
+            where = "" if self.is_secure else " in clear"
+            self._end(End.LOGIN, refusal, f"it offers {offered}{where} for the login of {login.user}")
             return
         name = self._mechanisms.pop(0)
-        self._proof = PROOFS[name](login)
+        self._proof = make_proof(name, login, self.extensions.auth, self._binding)
         self._initial = self._proof.initial
         line = f"AUTH {name}"
         if self._initial is not None:
-            longer = f"{line} {encode_answer(self._initial).decode()}"
+            #  "=" alone is the empty initial response (RFC 4954 §4).
+            longer = f"{line} {encode_answer(self._initial).decode() or '='}"
             if len(longer) <= LONGEST_AUTH_LINE:
                 line, self._initial = longer, None
         self._say(Step.AUTH, line)
@@ -146,10 +157,11 @@ class OpeningTalk(Talk):
                 self._end(End.LOGIN, None, "the server did not show that it knows the password")
         elif reply.is_positive:
             self._end(End.BREACH, reply)
-        elif reply.code == 504:
+        elif reply.code == 504 or (isinstance(proof, ExternalProof) and self._mechanisms):
+            #  A certificate that is nobody's there counts as no wrong password: there is another way.
             self._try_next_mechanism(reply)
         else:
-            self._end(End.LOGIN, reply)
+            self._end(End.LOGIN, reply, proof.complaint)
 
     def _answer_challenge(self, proof: Proof, reply: Reply) -> None:
         answer, self._initial = self._initial, None

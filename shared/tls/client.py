@@ -253,6 +253,15 @@ def pin_of(connection: SSL.Connection) -> str:
     return base64.b64encode(hashlib.sha256(key).digest()).decode()
 
 
+def channel_binding(connection: SSL.Connection) -> bytes | None:
+    """What both ends of this connection know and nobody else (`tls-exporter`, RFC 9266); None before TLS 1.3, where
+    it is only safe with an extension that we cannot see here (§4.2)."""
+    if connection.get_protocol_version_name() != "TLSv1.3":
+        return None
+    binding: bytes = connection.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+    return binding
+
+
 def _marks(trust: Trust) -> tuple[int, ...]:
     """When the files of `trust` were changed. Raises TrustUnusable."""
     if trust is NO_MORE_TRUST:

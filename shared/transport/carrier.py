@@ -28,7 +28,7 @@ from shared.tls.client import ClientTls
 from shared.transport.back_off import BackOff
 from shared.transport.batches import first_batch
 from shared.transport.connection import SmtpConnection
-from shared.transport.dial import AddressLookup, Dialer, Unreached
+from shared.transport.dial import AddressLookup, Dialer, TokenSource, Unreached
 from shared.transport.infirmary import Infirmary, words_of
 from shared.transport.pace import Pace
 from shared.transport.pool import MOST_RECIPIENTS, HopPool, PoolLimits
@@ -75,6 +75,7 @@ class SmtpCarrier:
         unreached: Callable[[], object] | None = None,
         steward: Steward | None = None,
         in_name_of: InNameOf | None = None,
+        tokens: TokenSource | None = None,
         make_nonce: Callable[[], str] = secrets.token_urlsafe,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -88,6 +89,7 @@ class SmtpCarrier:
             connect_timeout=connect_timeout,
             source_addresses=source_addresses,
             chance=chance,
+            tokens=tokens,
         )
         self._reactor = reactor
         self._limits = limits

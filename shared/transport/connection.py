@@ -28,7 +28,7 @@ from shared.smtp.client import Conversation
 from shared.smtp.client_events import Ended, Finished, Opened, TlsWanted
 from shared.smtp.ehlo import Extensions
 from shared.smtp.judge import End
-from shared.tls.client import RememberedServer, verification_problem
+from shared.tls.client import RememberedServer, channel_binding, verification_problem
 from shared.transport.pace import Pace, PacedWriter
 from shared.transport.reason import explain
 
@@ -157,7 +157,9 @@ class SmtpConnection(Protocol):
         if problem:
             self._conversation.lost(printable(problem))
         else:
-            self._conversation.secured(self._tls.security(transport.getHandle()) if self._tls else None)
+            handle = transport.getHandle()
+            binding = channel_binding(handle) if self._conversation.wants_binding else None
+            self._conversation.secured(self._tls.security(handle) if self._tls else None, binding)
         self._pump()
 
     def dataReceived(self, data: bytes) -> None:

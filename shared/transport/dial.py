@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, Protocol
 
@@ -48,9 +48,19 @@ class Unreached:
     host: str
 
 
+class TokenSource(Protocol):
+    """Who has the tokens of OAuth accounts. Both raise ValueError with one line that says why there is none."""
+
+    async def token(self, account: str) -> str: ...
+
+    async def renewed(self, account: str, refused: str) -> str | None:
+        """A server does not like the token `refused`: another one, None when there is no hope in it."""
+
+
 class Dialer:
     """`reactor` makes TCP connections and keeps the time. `read_secret` gives the password in a file, or raises
-    OSError or ValueError with one line that says what is wrong. `make_nonce` gives fresh printable characters."""
+    OSError or ValueError with one line that says what is wrong. `make_nonce` gives fresh printable characters.
+    `tokens` is asked for the logins that have an OAuth account."""
 
     def __init__(
         self,
@@ -64,7 +74,9 @@ class Dialer:
         connect_timeout: float = 30.0,
         source_addresses: tuple[str, ...] = (),
         chance: Callable[[], float] = random.random,
+        tokens: TokenSource | None = None,
     ) -> None:
+        self._tokens = tokens
         self._reactor = reactor
         self._helo = helo
         self._resolver = resolver
@@ -80,9 +92,26 @@ class Dialer:
         """Try the addresses of `hop` one after the other. Those that failed a moment ago come last, and so do those
         of a family that does not work from here."""
         try:
-            login = self._login(hop)
+            login = await self._login(hop)
         except (OSError, ValueError) as error:
-            return Unreached(Ended(End.LOGIN, None, f"no password: {error}"), str(hop))
+            return Unreached(Ended(End.LOGIN, None, f"no {'token' if hop.oauth else 'password'}: {error}"), str(hop))
+        result = await self._dial(hop, login)
+        if login is not None and login.token and _is_token_refused(result):
+            return await self._dial_again(hop, login, result)
+        return result
+
+    async def _dial_again(
+        self, hop: NextHop, login: Login, refusal: SmtpConnection | Unreached
+    ) -> SmtpConnection | Unreached:
+        """A token may be withdrawn before its time. Once: if the next one is refused too, it is not the token."""
+        assert self._tokens is not None
+        try:
+            fresh = await self._tokens.renewed(hop.oauth, login.token)
+        except ValueError as error:
+            return Unreached(Ended(End.LOGIN, None, f"no token: {error}"), str(hop))
+        return refusal if fresh is None else await self._dial(hop, replace(login, token=fresh))
+
+    async def _dial(self, hop: NextHop, login: Login | None) -> SmtpConnection | Unreached:
         addresses = await self._addresses(hop)
         if isinstance(addresses, Unreached):
             return addresses
@@ -167,10 +196,28 @@ class Dialer:
         helo = hop.helo or self._helo
         return Opening(helo, wish, hop.implicit_tls, login, hop.login_in_clear, hop.lmtp, why_clear)
 
-    def _login(self, hop: NextHop) -> Login | None:
+    async def _login(self, hop: NextHop) -> Login | None:
+        """Raises OSError or ValueError."""
         if not hop.login:
             return None
-        return Login(hop.login, self._read_secret(hop.password_file), self._make_nonce())
+        password = self._read_secret(hop.password_file) if hop.password_file else ""
+        return Login(
+            hop.login,
+            password,
+            self._make_nonce(),
+            token=await self._token(hop) if hop.oauth else "",
+            has_certificate=bool(hop.trust.certificate),
+            denied=hop.denied,
+            host=hop.host,
+            port=hop.port,
+        )
+
+    async def _token(self, hop: NextHop) -> str:
+        if self._tokens is None:
+            raise ValueError("this daemon has no OAuth accounts")
+        if hop.tls not in (Tls.VERIFY, Tls.PIN):
+            raise ValueError(f"it is only shown to a server that is known, and 'tls: {hop.tls}' asks for no proof")
+        return await self._tokens.token(hop.oauth)
 
     async def _addresses(self, hop: NextHop) -> tuple[str, ...] | Unreached:
         if hop.addresses or hop.socket_path:
@@ -189,6 +236,11 @@ class Dialer:
             case _:
                 why = f"its name cannot be looked up: {answer.reason}"
         return Unreached(Ended(End.UNREACHABLE, None, why), str(hop))
+
+
+def _is_token_refused(result: SmtpConnection | Unreached) -> bool:
+    reply = result.ended.reply if isinstance(result, Unreached) and result.ended.end is End.LOGIN else None
+    return reply is not None and reply.code == 535
 
 
 def _by_family(addresses: tuple[str, ...]) -> dict[int, str]:

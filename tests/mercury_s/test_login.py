@@ -11,7 +11,8 @@ from fakes.doors import DOMAIN, Visit, open_session
 from mercury_s.auth.client_certificate import ClientCertificate
 from mercury_s.door import ListenerTerms
 from shared.config.logins import Mechanism
-from shared.smtp.client_login import Login, ScramProof
+from shared.smtp.client_login import Login
+from shared.smtp.client_scram import ScramProof
 
 ALICE = f"alice@{DOMAIN}"
 HELLO = b"EHLO pc.example\r\n"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.smtp.client_login import Login, ScramProof
+from shared.smtp.client_login import Login
+from shared.smtp.client_scram import ScramProof
 from shared.smtp.sasl import Malformed
 from shared.smtp.sasl_scram import Opening, Proof, ScramExchange, ScramKeys, derive_keys
 

@@ -38,6 +38,9 @@ class Handle:
     def get_protocol_version_name(self) -> str:
         return "TLSv1.3"
 
+    def export_keying_material(self, label: bytes, size: int, context: bytes) -> bytes:
+        return b"b" * size
+
     def get_cipher_name(self) -> str:
         return "TLS_AES_256_GCM_SHA384"
 

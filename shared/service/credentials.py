@@ -1,4 +1,4 @@
-"""The passwords for the smarthosts: read from files that only this daemon can read, never said to anybody else.
+"""Passwords and secrets of ours for others: read from files that only we can read, never said to anybody else.
 
 A file is read when a login is used, and again when it has changed; so a new password needs no reload. systemd puts
 credentials into a folder of its own (LoadCredential=), whose access it guards itself.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mercury_c.credentials import Credentials, SecretUnusable
+from shared.service.credentials import Credentials, SecretUnusable
 
 
 def secret(tmp_path: Path, content: bytes = b"s3cret\n", mode: int = 0o600) -> str:
@@ -79,7 +79,7 @@ def test_a_changed_file_is_read_anew_and_an_unchanged_one_is_not(
     credentials = Credentials({})
     path = secret(tmp_path)
     reads = []
-    monkeypatch.setattr("mercury_c.credentials.os.read", lambda *args: reads.append(args) or b"s3cret\n")
+    monkeypatch.setattr("shared.service.credentials.os.read", lambda *args: reads.append(args) or b"s3cret\n")
     assert [credentials.read(path) for _ in range(3)] == ["s3cret"] * 3
     assert len(reads) == 1
     os.utime(path, ns=(1, 1))
