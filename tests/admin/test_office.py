@@ -92,6 +92,7 @@ def test_every_noun_is_there() -> None:
         "config",
         "demo",
         "find",
+        "login",
         "queue",
         "route",
         "sendmail",
