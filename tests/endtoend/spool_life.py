@@ -10,11 +10,22 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import Any
 
+from fakes.spools import PromptCommitter
+
+from shared.delivery.errands import Errands
+from shared.delivery.reports import Reports
+from shared.delivery.settle import Desk, settle
+from shared.delivery.settlement import Settlement
+from shared.dsn.fate import Action, Fate
 from shared.mail.address import parse_address
 from shared.mail.envelope import Envelope, Recipient
+from shared.mail.outcome import Failed
+from shared.mail.reply import Reply
 from shared.maildir.committer import Committer
 from shared.routing.lane import Lane
 from shared.spool.deposit import Depositor, Letter, deposit
@@ -29,6 +40,7 @@ SMALL = b"Subject: small\r\n\r\nbody\r\n"
 LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcde\n" * 30_000
 EVERYBODY = ("anna@x.example", "berta@x.example")
 ARRIVED = 1790000000.0
+UNKNOWN = Reply(550, "5.1.1", "nobody of that name")
 
 
 def say(*words: str) -> None:
@@ -107,7 +119,55 @@ def deliver(folder: LaneFolder, name: str, most: int) -> None:
         folder.retire(claim)
 
 
-PARTS = {"small": live_small, "large": live_large, "ids": live_ids, "deliver": live_deliver}
+class Prompt(Executor):
+    """Does what is asked in the caller's thread, as the calls of all parts of a bounce are to be counted in one."""
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        answer: Future[Any] = Future()
+        try:
+            answer.set_result(work(*arguments, **named))
+        except Exception as error:
+            answer.set_exception(error)
+        return answer
+
+
+async def live_bounce(spool: Spool) -> None:
+    """Two entries: in the first all have failed, in the second one has, and the other at the next attempt."""
+    owner = Owner(spool, "life")
+    owner.begin()
+    relay = LaneFolder(spool, Lane.RELAY, owner)
+    relay.adopt()
+    depositor = Depositor(spool, PromptCommitter(), QueueIds(spool.root, clock=lambda: 0.0))
+    errands = Errands(Prompt())
+
+    def to_mailbox(envelope: Envelope) -> list[Letter]:
+        return [Letter(Lane.LOCAL, envelope)]
+
+    reports = Reports(NODE, depositor, to_mailbox, Prompt(), lambda: ARRIVED, _no_report)
+    desk = Desk("life", relay, errands, errands, reports, lambda: ARRIVED, _no_report)
+    names = sorted(name for name, _ in relay.scan())
+    for number, name in enumerate(names):
+        await bounce(desk, name, most=2 - number)
+    for name, _ in list(relay.scan()):
+        await bounce(desk, name, most=2)
+    owner.end()
+
+
+async def bounce(desk: Desk, name: str, most: int) -> None:
+    """One attempt that fails for good for `most` of those who are left."""
+    claim = desk.folder.claim(name)
+    assert claim is not None
+    failed = tuple(Fate(recipient, Action.FAILED, UNKNOWN) for recipient in claim.unfinished[:most])
+    when = ARRIVED if len(failed) < len(claim.unfinished) else None
+    outcomes = {fate.recipient: Failed(UNKNOWN) for fate in failed}
+    await settle(desk, claim, Settlement(outcomes, failed, when=when), frozenset(), ARRIVED)
+
+
+def _no_report(event: str, **fields: object) -> None:
+    """Nobody listens."""
+
+
+PARTS = {"small": live_small, "large": live_large, "ids": live_ids, "deliver": live_deliver, "bounce": live_bounce}
 
 if __name__ == "__main__":
     asyncio.run(PARTS[sys.argv[2]](Spool(Path(sys.argv[1]), NODE)))

@@ -7,6 +7,7 @@ was settled, and never in part. And no queue id is given out twice.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,9 +32,8 @@ def lives(tmp_path: Path, part: str, call: str) -> list[tuple[TestSpool, list[li
     left = []
     for when in range(1, 200):
         place = TestSpool(tmp_path / str(when), NODE)
-        if part == "deliver":
-            for _ in range(3):
-                place.deposit(place.envelope(*EVERYBODY), SMALL)
+        for _ in range({"deliver": 3, "bounce": 2}.get(part, 0)):
+            place.deposit(place.envelope(*EVERYBODY), SMALL)
         has_ended, words = live(place.spool.root, part, call, when)
         left.append((place, words))
         if has_ended:
@@ -48,7 +48,7 @@ def live(root: Path, part: str, call: str, when: int) -> tuple[bool, list[list[s
             "strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
             "-e", f"inject={call}:signal=SIGKILL:when={when}", sys.executable, "-B", str(LIFE), str(root), part,
         ],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/tests"},
         capture_output=True,
         timeout=60,
         check=False,
@@ -119,3 +119,31 @@ def test_killed_while_reserving_ids(tmp_path: Path, call: str) -> None:
         ids = [line[1] for line in words]
         ids += [line[1] for line in live(place.spool.root, "ids", "chroot", 1)[1]]
         assert len(set(ids)) == len(ids) >= 3
+
+
+def told(place: TestSpool) -> Counter[Key]:
+    """Of whom the reports in .local tell, and about which message; all of them whole."""
+    found: Counter[Key] = Counter()
+    for part in ("new", "cur"):
+        for name in place.names(Lane.LOCAL, part):
+            data = (place.spool.folder(Lane.LOCAL) / part / name).read_bytes()
+            assert int(name.partition(",S=")[2].partition(",")[0]) == len(data)
+            envelope, at = parse_record(data)
+            who = re.findall(rb"Final-Recipient: rfc822; *([^\r]+)", data[at:])
+            found.update((envelope.cause, address.decode()) for address in who)
+    return found
+
+
+@pytest.mark.endtoend
+@pytest.mark.parametrize("call", ["rename", "unlink", "utimensat", "fsync", "writev"])
+def test_killed_while_bouncing(tmp_path: Path, call: str) -> None:
+    """The next life bounces what is left: nobody stays without a report, and has no more than one too many."""
+    deaths = 0
+    for number, (place, _) in enumerate(lives(tmp_path, "bounce", call), 1):
+        live(place.spool.root, "bounce", "chroot", 1)
+        reports = told(place)
+        assert len(reports) == 2 * len(EVERYBODY), f"killed at {call} {number}: {reports}"
+        assert max(reports.values()) <= 2, f"killed at {call} {number}: {reports}"
+        assert not place.names(Lane.RELAY) and not place.names(Lane.RELAY, "cur"), "the causes are gone"
+        deaths = number
+    assert set(reports.values()) == {1} and deaths > 1

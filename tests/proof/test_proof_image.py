@@ -21,8 +21,8 @@ from marking_sink import MarkingSink
 from power import Findings, live_on
 from process import free_port
 
-IMAGES = 110
-SHUTDOWNS = 8
+IMAGES = 100
+SHUTDOWNS = 5
 SHUT_DOWN = 0x8004587D  #  EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN: _IOR('X', 125, __u32)
 NO_LOG_FLUSH = 2
 
@@ -41,7 +41,7 @@ class Bench:
     def begin(self) -> None:
         self.site.start("sc")
         names = ("anna@hq.example", "x@elsewhere.example")
-        self.flows += [Flow(self.site.port, name, 2, 0.02, 9_000).start() for name in names]
+        self.flows += [Flow(self.site.port, name, 2, 0.15, 9_000).start() for name in names]
 
     def end(self) -> None:
         for flow in self.flows:
