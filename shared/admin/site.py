@@ -19,6 +19,7 @@ import click
 
 from shared.admin.command import SOME_FAILED, Office, PrefixGroup
 from shared.admin.output import age, echo_json, echo_table, moment
+from shared.admin.smarthosts import smarthost_facts, smarthost_lines
 from shared.config.model import Config
 from shared.config.scalars import parse_duration
 from shared.mail.reply import printable
@@ -53,13 +54,21 @@ def list_sites(office: Office, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def show(office: Office, name: str | None, as_json: bool) -> None:
-    """Everything about a site; without a name, about the one this host is in."""
+    """Everything about a site; without a name, about the one this host is in.
+
+    With its smarthosts: how they are, what they take, how much of the budget is used and when it will be used up.
+    """
     name = _known(office.config, name or office.config.site)
-    fact = next(fact for fact in _facts(office.config) if fact["site"] == name)
+    fact, now = next(fact for fact in _facts(office.config) if fact["site"] == name), time.time()
+    try:
+        fact["smarthosts"] = smarthost_facts(office.config, name, now)
+    except OSError as error:
+        click.echo(printable(f"mercury: what is known of smarthosts cannot be read: {error}"), err=True)
+        sys.exit(SOME_FAILED)
     if as_json:
         echo_json(fact)
         return
-    for line in _lines(fact, time.time()):
+    for line in _lines(fact, now):
         click.echo(printable(line))
 
 
@@ -204,7 +213,7 @@ def _lines(fact: dict[str, Any], now: float) -> list[str]:
         end = f"until {moment(order['until'])}" if order["until"] else "until further notice"
         reason = f", because: {order['reason']}" if order["reason"] else ""
         lines.append(f"by hand     {order['word']} by {order['by']} at {moment(order['since'])}, {end}{reason}")
-    lines += [f"smarthost   {hop}" for hop in fact["smarthosts"]]
+    lines += smarthost_lines(fact["smarthosts"], now)
     if (port_25 := fact["port_25"]) is not None:
         lines += _port_25_lines(port_25, now)
     return lines

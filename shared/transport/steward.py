@@ -115,6 +115,8 @@ class Steward:
     def hear(self, hop: NextHop, offer: Extensions) -> None:
         """What it has said in its answer to EHLO, for who comes after the next start and for MercuryS."""
         page, now = self._page(hop), self._clock()
+        if page.trouble:
+            self.note_health(hop, "")  #  it let us in
         if (page.size, page.limits) == (offer.size, offer.limits) and now - page.heard < HEARD_AGAIN:
             return
         page.size, page.limits, page.heard = offer.size, dict(offer.limits), now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import smtplib
 import time
 from collections.abc import Callable, Iterator
@@ -54,6 +55,14 @@ def test_a_used_up_budget_leads_to_the_next_and_survives_a_restart(site: Site, f
     reason = site.events("recipient-delivered")[-1]["reason"]
     assert f"not 127.0.0.21:{first.port} gets no mail at the moment (the budget of 2 messages in 1h" in reason
     site.stop("c")
+    [shown, other] = json.loads(site.mercury("site", "show", "hq", "--json").stdout)["smarthosts"]
+    assert shown["health"] == other["health"] == "well" and shown["size"] == 100 << 20
+    assert [(limit["used"], limit["limit"], limit["used_up_in"]) for limit in shown["budget"]] == [
+        (2, 2, 0), (2, 100, None)
+    ]  # fmt: skip
+    text = site.mercury("site", "show").stdout
+    assert "budget 2 of 2 messages in 1h: used up, some of it is free in 1h" in text
+    assert "budget 2 of 100 messages in 1d: lasts at the present pace of" in text
     del site.daemons["c"]
     site.start("c")
     post(site, "token-after-.")
