@@ -18,6 +18,7 @@ from mercury_s.submission import Completion, Submitter
 from shared.mail.address import Address
 from shared.mail.envelope import Body, Envelope, Recipient
 from shared.mail.header_value import value_of
+from shared.mail.priority import decide_priority
 from shared.mail.trace import Arrival, render_date, render_received
 from shared.routing.decide import split_by_lane
 from shared.smtp import replies
@@ -58,6 +59,7 @@ class Acceptance:
         self._received = b""
         self._header = b""
         self._site = ""
+        self._is_ours = False
 
     def add(self, given: RecipientGiven, address: Address) -> None:
         """One more recipient. Named twice, it still gets the message once."""
@@ -97,7 +99,10 @@ class Acceptance:
         else:
             letters = [Letter(lane, replace(envelope, recipients=some)) for lane, some in lanes.items()]
         self._letters = letters
-        self._draft = door.depositor.draft(letters)
+        if door.priorities:
+            self._is_ours = bool(origin.login or origin.site)  #  the header has a say first
+        else:
+            self._draft = door.depositor.draft(letters)
         arrival = Arrival(origin.helo, origin.address, origin.protocol, door.hostname, self.id, now, origin.tls)
         self._received = render_received(arrival, self.recipients[0].address if len(self.recipients) == 1 else None)
 
@@ -123,6 +128,7 @@ class Acceptance:
         return None
 
     def abandon(self) -> None:
+        self._letters = []
         if self._draft is not None:
             self._draft.abandon()
             self._draft = None
@@ -143,7 +149,7 @@ class Acceptance:
         self._draft.on_drained(callback)
 
     def _put(self, content: bytes, was_open: bool) -> None:
-        if self.refusal is not None or self._draft is None:
+        if self.refusal is not None or (self._draft is None and not self._letters):
             return
         if not was_open and self._gate.is_open:
             self._header = self._gate.header
@@ -152,9 +158,17 @@ class Acceptance:
                 content = self._completed(self._submitter, content)
             if self.refusal is not None:
                 return
+            if self._draft is None:
+                self._draft = self._ranked_draft()
             self._draft.write(self._received)
-        if content:
+        if content and self._draft is not None:
             self._draft.write(content)
+
+    def _ranked_draft(self) -> Draft:
+        """The name of an entry tells its priority, so it waits for the header."""
+        priority = decide_priority(self._header, self._is_ours)
+        letters = [Letter(lane, replace(envelope, priority=priority)) for lane, envelope in self._letters]
+        return self._door.depositor.draft(letters)
 
     def _judge_header(self, header: bytes) -> None:
         if self._gate.is_too_long:
@@ -174,12 +188,12 @@ class Acceptance:
 
     def _waive_tls(self) -> None:
         """The sender would rather have it arrive than protected: the envelope says so, for those who carry it."""
-        draft = self._draft
-        if draft is None or self.sender.requiretls:
+        if self.sender.requiretls:
             return  #  RFC 8689 §4.1: REQUIRETLS outweighs the field
-        draft.abandon()
         self._letters = [Letter(lane, replace(envelope, tls_optional=True)) for lane, envelope in self._letters]
-        self._draft = self._door.depositor.draft(self._letters)
+        if self._draft is not None:
+            self._draft.abandon()
+            self._draft = self._door.depositor.draft(self._letters)
 
     def _completed(self, submitter: Submitter, content: bytes) -> bytes:
         """`content`, which begins with the header, with all that a submission lacks."""

@@ -84,6 +84,7 @@ def make_door(
         most_unknown=limits.unknown_recipients,
         most_relay_attempts=limits.relay_attempts,
         most_failed_logins=limits.failed_logins,
+        priorities=config.receive.priorities,
         reach=Reach(config.state, table, time.time, time.monotonic),
     )
 

@@ -79,6 +79,7 @@ class Door:
     identities: IdentityRules = IdentityRules()  # noqa: RUF009 - it is frozen
     keeps_subjects: bool = False
     reach: Reach | None = None
+    priorities: bool = False
 
     @property
     def blacklist(self) -> Blacklisting:

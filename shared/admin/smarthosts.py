@@ -64,7 +64,7 @@ def _health(page: HopPage) -> str:
 
 
 def _limit_facts(account: Account, meter: Meter, now: float) -> dict[str, Any]:
-    """`used_up_in` and `free_in`, seconds: when usual mail has none of it left at the present pace, and some again."""
+    """`used_up_in` and `free_in`, seconds: when usual mail has none left at the present pace, and some again."""
     limit = meter.limit
     share = account.budget.share(limit, is_urgent=False)
     used_up_in = meter.used_up_in(share, now)

@@ -114,6 +114,7 @@ class ConnectionRule(Setting):
 class Receive(Setting):
     listeners: Several[Listener] = Field(default_factory=lambda: (Listener(port=25),))
     max_message_size: Size = 50 * 1024 * 1024
+    priorities: Flag = False
     workers: Count = 1
     pickup: Annotated[Pickup, BeforeValidator(empty_is_default)] = section()
     rules: tuple[ConnectionRule, ...] = ()

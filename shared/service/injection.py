@@ -12,6 +12,7 @@ from shared.config.model import Config
 from shared.mail.address import Address, AddressError, parse_address
 from shared.mail.envelope import Body, Envelope, Notify, Recipient, Return
 from shared.mail.handwritten import Handwritten, Wish, addresses_in, parse_handwritten, render_from
+from shared.mail.priority import decide_priority
 from shared.mail.trace import render_date, safe_name
 from shared.routing.decide import split_by_lane
 from shared.routing.table import RoutingTable
@@ -44,6 +45,7 @@ class Counter:
     table: RoutingTable
     largest_message: int
     most_recipients: int
+    priorities: bool = False
 
     @classmethod
     def of(cls, config: Config) -> Counter:
@@ -54,6 +56,7 @@ class Counter:
             table_in_force(config),
             config.receive.max_message_size,
             config.receive.limits.recipients,
+            config.receive.priorities,
         )
 
 
@@ -89,6 +92,7 @@ def compose(
         smtputf8=not all(name.is_ascii for name in names) or not b"".join(written.fields).isascii(),
         ret=_ret(wish.ret),
         envid=wish.envid,
+        priority=decide_priority(b"".join(written.fields), is_trusted=True) if counter.priorities else 0,
         client=f"uid {writer.uid} {safe_name(writer.name)}",
         tls_optional=_waives_tls(written),
     )

@@ -176,5 +176,13 @@ class Steward:
 
 
 def _withheld(hop: NextHop, said: str, seconds: float, is_to_wait: bool = False) -> Withheld:
-    when = words_of_span(max(1.0, round(seconds)))
+    when = _rounded(seconds)
     return Withheld(Ended(End.WITHHELD, None, f"{said}; again in {when}"), str(hop), seconds, is_to_wait)
+
+
+def _rounded(seconds: float) -> str:
+    """For people: 12s, 45m, 9h22m."""
+    if seconds < 120:
+        return words_of_span(max(1.0, round(seconds)))
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m"

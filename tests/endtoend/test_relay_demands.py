@@ -136,6 +136,25 @@ def test_large_mail_goes_at_the_pace_of_the_line(site: Site, far: FarEnds) -> No
     assert time.monotonic() - began > len(body) / 200_000 - 0.5, "312,000 octets at 200,000 a second"
 
 
+def test_outside_its_window_a_smarthost_gets_urgent_mail_only(site: Site, far: FarEnds) -> None:
+    peer, one = far("127.0.0.21")
+    #  Open for an hour that is ten hours away, whatever time it is.
+    hour = (time.gmtime().tm_hour + 10) % 24
+    site.config["receive"]["priorities"] = True
+    site.config["retry"]["lifetime"] = "5d"
+    relay(site, {**one, "window": [f"{hour:02d}:00-{hour:02d}:59"]}, time_zone="UTC")
+    post(site, "token-usual-.")
+    eventually(lambda: site.events("recipient-deferred"), what="a deferral")
+    [event] = site.events("recipient-deferred")
+    assert "its hours are" in event["reason"] and event["reply"].startswith("451 4.4.5")
+    post(site, "token-urgent-.", "X-Priority: 1 (Highest)\r\n")
+    eventually(lambda: peer.find("token-urgent-."), what="arrival")
+    assert peer.count() == 1 and len(site.entries("relay")) == 1
+    [entry] = site.entries("relay")
+    assert entry.stat().st_mtime > time.time() + 8 * 3600, "it comes again when the window opens, not before"
+    assert "window" in (shown := site.mercury("site", "show").stdout) and "closed, opens in" in shown
+
+
 @pytest.fixture
 def dovecot() -> Iterator[Dovecot]:
     dovecot = Dovecot()
