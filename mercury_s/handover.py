@@ -34,6 +34,7 @@ class Handover:
         "_is_gone",
         "_keeps_subjects",
         "_porter",
+        "_tls",
         "_wire",
         "acceptance",
         "is_depositing",
@@ -52,6 +53,7 @@ class Handover:
         self._porter = porter
         self._keeps_subjects = keeps_subjects
         self._is_gone = False
+        self._tls = ""
 
     @property
     def id(self) -> str | None:
@@ -73,6 +75,7 @@ class Handover:
     def begin(self) -> None:
         conversation, guest, acceptance = self._conversation, self._guest, self.acceptance
         assert acceptance is not None
+        self._tls = self._wire.tls_words() if conversation.is_encrypted else ""
         acceptance.begin(
             Origin(
                 guest.helo,
@@ -80,7 +83,7 @@ class Handover:
                 _protocol(conversation, acceptance.sender.smtputf8, bool(guest.login)),
                 guest.welcome.site,
                 guest.login,
-                self._wire.tls_words() if conversation.is_encrypted else "",
+                self._tls,
             )
         )
 
@@ -160,6 +163,7 @@ class Handover:
             recipient=",".join([str(recipient.address) for recipient in acceptance.recipients[:20]]),
             recipients=len(acceptance.recipients),
             size=acceptance.size,
+            tls=self._tls or None,
             message_id=acceptance.header_value(b"message-id") or None,
             subject=acceptance.header_value(b"subject") or None if self._keeps_subjects else None,
         )

@@ -10,14 +10,13 @@ from pydantic import BeforeValidator
 from shared.config.listeners import Receive
 from shared.config.local import Certificates, Local
 from shared.config.oauth import OAuth
-from shared.config.observing import HistorySettings
+from shared.config.observing import HistorySettings, MetricsSettings
 from shared.config.scalars import File, Hostname, Text, empty_is_default
 from shared.config.sending import Auto, Direct, Dns, Reports, Retry
 from shared.config.setting import Setting, section
 from shared.config.sites import RouteSettings, SiteSettings
 
 NOT_YET = {
-    "metrics": "'metrics' is not available in this version",
     "web": "'web' is not available in this version",
 }
 """Names that are reserved; they are refused, as a setting that nobody acts upon is a lie."""
@@ -43,6 +42,7 @@ class Config(Setting):
     direct: Annotated[Direct, BeforeValidator(empty_is_default)] = section()
     auto: Annotated[Auto, BeforeValidator(empty_is_default)] = section()
     history: Annotated[HistorySettings, BeforeValidator(empty_is_default)] = section()
+    metrics: Annotated[MetricsSettings, BeforeValidator(empty_is_default)] = section()
 
     @property
     def pickup_folder(self) -> Path:

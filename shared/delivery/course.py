@@ -115,7 +115,7 @@ class Course:
             self.lounge.back_for(claim.name, put_off)
             await self.desk.release(claim)
         elif is_plain_success(job.outcomes) and not put_off:
-            say_outcomes(self.desk.report, claim.envelope, self.lane.word, job.outcomes)
+            say_outcomes(self.desk.report, claim.envelope, self.lane.word, job.outcomes, self.desk.clock())
             await self.desk.retire(claim)
             self.desk.report(events.MESSAGE_FINISHED, id=claim.envelope.id, lane=self.lane.word)
         else:
@@ -132,7 +132,7 @@ class Course:
             self.chance(),
             is_final=self.lane is Lane.LOCAL,
         )
-        say_outcomes(self.desk.report, claim.envelope, self.lane.word, settlement.outcomes)
+        say_outcomes(self.desk.report, claim.envelope, self.lane.word, settlement.outcomes, now)
         is_parked = bool(put_off) and settlement.when is None
         if is_parked:
             settlement = replace(settlement, when=claim.due)

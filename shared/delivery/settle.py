@@ -179,8 +179,10 @@ def say_bounce(report: Report, envelope: Envelope, settlement: Settlement, bounc
         report(events.MESSAGE_BOUNCED, id=envelope.id, report=bounce, sender=envelope.sender_text)
 
 
-def say_outcomes(report: Report, envelope: Envelope, lane: str, outcomes: Mapping[Recipient, Outcome]) -> None:
-    """One event for each recipient."""
+def say_outcomes(
+    report: Report, envelope: Envelope, lane: str, outcomes: Mapping[Recipient, Outcome], now: float
+) -> None:
+    """One event for each recipient; `delay` is how many seconds ago the message came."""
     for recipient, outcome in outcomes.items():
         report(
             _EVENT_OF[type(outcome)],
@@ -191,6 +193,7 @@ def say_outcomes(report: Report, envelope: Envelope, lane: str, outcomes: Mappin
             host=outcome.host or None,
             reply=outcome.reply,
             reason=outcome.detail or None,
+            delay=max(now - envelope.arrived, 0.0),
         )
 
 

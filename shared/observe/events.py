@@ -192,6 +192,7 @@ HISTORY_TROUBLE = Event(
 HISTORY_BACK = Event(
     "history-back", "the history is written again, with what was recorded meanwhile", Priority.NOTICE
 )
+METRICS_TROUBLE = Event("metrics-trouble", "the numbers cannot be written or shown; says why", Priority.ERROR)
 
 # The operator.
 OPERATOR_ACTED = Event("operator-acted", "someone changed the queue by hand; says who, what and why", Priority.NOTICE)

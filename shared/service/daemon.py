@@ -102,7 +102,7 @@ def run_worker(name: str, number: int, build: Callable[[Config, Seat], Daemon]) 
     def begin(config: Config) -> Daemon:
         loop = asyncio.get_running_loop()
         seat.attend(loop, lambda: life.ask(signal.SIGHUP), lambda: life.ask(signal.SIGTERM))
-        return build(config, seat)
+        return Observed(name, build(config, seat), config, number)
 
     end = _run(name, life, begin, config)
     if end is not None:

@@ -57,6 +57,7 @@ class SmtpConnection(Protocol):
     ) -> None:
         self.host = host
         self.messages = 0
+        self.tls_version = ""
         self.finished: Callable[[SmtpConnection, Finished], None] = _nobody_listens
         self.ended: Callable[[SmtpConnection, Ended], None] = _nobody_listens
         self.hungry: Callable[[SmtpConnection], None] | None = None
@@ -159,7 +160,9 @@ class SmtpConnection(Protocol):
         else:
             handle = transport.getHandle()
             binding = channel_binding(handle) if self._conversation.wants_binding else None
-            self._conversation.secured(self._tls.security(handle) if self._tls else None, binding)
+            security = self._tls.security(handle) if self._tls else None
+            self.tls_version = security.protocol if security else ""
+            self._conversation.secured(security, binding)
         self._pump()
 
     def dataReceived(self, data: bytes) -> None:

@@ -237,7 +237,7 @@ class HopPool:
         result.finished = self._finished
         result.ended = self._ended
         result.hungry = self._feed
-        log.event(events.CONNECTION_OPENED, host=result.host)
+        log.event(events.CONNECTION_OPENED, host=result.host, tls=result.tls_version or None)
         #  Between the future and this line the server may have gone.
         if result.is_idle:
             self._employ(result)

@@ -200,7 +200,7 @@ sites:
 routes:
   - {to: [x.example]}
   - {deliver: direct, to: ["*x"]}
-metrics: {listen: 127.0.0.1:9925}
+metrics: {listen: localhost}
 web: {}
 spool: 5
 retry: [1]
@@ -227,7 +227,7 @@ dns: {servers: 127.0.0.1}
         "m.yaml:18:5: error: the route says neither 'deliver' nor 'via'",
         "m.yaml:19:28: error: '*x': a star stands alone or for the first labels: '*' or '*.example.org';"
         " write a domain, '*.domain', 'user@domain' or '*'",
-        "m.yaml:20:1: error: 'metrics' is not available in this version",
+        "m.yaml:20:19: error: 'localhost' is no address with a port, like 127.0.0.1:9925 or [::1]:9925",
         "m.yaml:21:1: error: 'web' is not available in this version",
         "m.yaml:22:8: error: expects text; put it in quotes: '5'",
         "m.yaml:23:8: error: expects settings, each as 'name: value'",
