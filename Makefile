@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := shared mercury_s mercury_c mercury_e tests benchmarks
 
-.PHONY: run test lint bench proof peers clean
+.PHONY: run test lint bench proof reference peers clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.ready-to-run
@@ -30,6 +30,10 @@ bench: $(VENV)/.ready-to-test
 proof: $(VENV)/.ready-to-test peers
 	@tests/peers.sh faketime ip:iproute2 mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs fusermount3:fuse3
 	@$(BIN)/python tests/proof/run.py $(ARGS)
+
+# The pages of docs/ that are written from the code.
+reference: $(VENV)/.ready-to-run
+	PYTHONPATH=. $(BIN)/python docs/reference.py
 
 peers:
 	@tests/peers.sh

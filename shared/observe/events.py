@@ -94,7 +94,6 @@ SESSIONS_CROWDED = Event("sessions-crowded", "nearly too many sessions; stranger
 SESSIONS_AT_EASE = Event("sessions-at-ease", "there is room for sessions again", Priority.NOTICE)
 PROXY_REFUSED = Event("proxy-refused", "a connection from a proxy had no valid PROXY header", Priority.WARNING)
 CLIENT_INTRODUCED = Event("client-introduced", "a trusted peer said by XCLIENT for whom it speaks")
-COMMAND_REFUSED = Event("command-refused", "a command was answered with an error", Priority.NOTICE)
 HELO_REFUSED = Event("helo-refused", "EHLO or HELO was refused by a filter", Priority.NOTICE)
 SENDER_REFUSED = Event("sender-refused", "MAIL was refused", Priority.NOTICE)
 RECIPIENT_REFUSED = Event("recipient-refused", "RCPT was refused", Priority.NOTICE)
@@ -105,7 +104,6 @@ MESSAGE_DROPPED = Event(
 FILTER_MATCHED = Event("filter-matched", "a filter of receive.filters acted; says which, and on what text")
 SENDER_REWRITTEN = Event("sender-rewritten", "the login's own address took the place of a foreign one")
 MESSAGE_ACCEPTED = Event("message-accepted", "a message is durable in the spool and was answered with 250")
-TLS_STARTED = Event("tls-started", "a connection is encrypted from here on", Priority.DEBUG)
 TLS_FAILED = Event("tls-failed", "a handshake failed", Priority.NOTICE)
 LOGIN_ACCEPTED = Event("login-accepted", "a client logged in")
 LOGIN_REFUSED = Event("login-refused", "a login was wrong", Priority.NOTICE)
@@ -117,7 +115,6 @@ TLS_FLOOR_LOWERED = Event(
 # The spool.
 DEPOSIT_FAILED = Event("deposit-failed", "a message could not be made durable; the client keeps it", Priority.ERROR)
 ENTRY_SET_ASIDE = Event("entry-set-aside", "an entry could not be read and was moved to corrupt/", Priority.ERROR)
-ENTRY_ADOPTED = Event("entry-adopted", "an entry of a dead owner went back to its lane", Priority.WARNING)
 ENTRIES_ADOPTED = Event("entries-adopted", "entries of a dead owner went back to their lane", Priority.WARNING)
 LEFTOVER_SWEPT = Event("leftover-swept", "remains of an interrupted deposit were removed", Priority.NOTICE)
 CLAIM_FAILED = Event("claim-failed", "an entry could not be opened for now; it stays in its lane", Priority.WARNING)
@@ -125,8 +122,6 @@ CLAIM_LOST = Event("claim-lost", "an entry we worked on was taken from us; it ma
 TRAIL_DAMAGED = Event("trail-damaged", "lines of a trail cannot be read and are skipped", Priority.WARNING)
 SPOOL_TROUBLE = Event("spool-trouble", "an operation on the spool failed and will be tried again", Priority.ERROR)
 SPOOL_FULL = Event("spool-full", "too little free space; mail is refused for now", Priority.ALERT)
-SPOOL_BACK = Event("spool-back", "there is room again, or the spool can be written again", Priority.NOTICE)
-ENTRY_MOVED = Event("entry-moved", "an entry went to another lane")
 
 PICKUP_REFUSED = Event(
     "pickup-refused", "a file in the pickup folder can never be mail and was put aside", Priority.WARNING
@@ -134,7 +129,6 @@ PICKUP_REFUSED = Event(
 PICKUP_OFF = Event("pickup-off", "the pickup folder cannot be used; says what to do", Priority.WARNING)
 
 # Delivery, in every daemon that drains a lane.
-ATTEMPT_STARTED = Event("attempt-started", "an entry was claimed and is being delivered", Priority.DEBUG)
 RECIPIENT_DELIVERED = Event("recipient-delivered", "the next hop has taken responsibility for a recipient")
 RECIPIENT_DEFERRED = Event("recipient-deferred", "a recipient will be tried again later", Priority.NOTICE)
 RECIPIENT_FAILED = Event("recipient-failed", "a recipient will never work", Priority.NOTICE)
@@ -147,8 +141,6 @@ MESSAGE_FINISHED = Event("message-finished", "no recipient is left; the entry is
 BOUNCE_DISCARDED = Event("bounce-discarded", "a report could not be delivered and ends here", Priority.NOTICE)
 BOUNCE_HELD = Event("bounce-held", "a report could not be delivered and waits for somebody", Priority.WARNING)
 CARRIER_FAULT = Event("carrier-fault", "a carrier broke its promise; the leg is deferred", Priority.ERROR)
-DESTINATION_DOWN = Event("destination-down", "a destination does not answer; its mail waits", Priority.WARNING)
-DESTINATION_UP = Event("destination-up", "a destination answers again", Priority.NOTICE)
 
 # Connections outward, names, accounts.
 CONNECTION_OPENED = Event("connection-opened", "a connection to a next hop is ready", Priority.DEBUG)
@@ -168,12 +160,10 @@ TOKEN_UNWRITTEN = Event("token-unwritten", "a token could not be kept on the dis
 CONSENT_LOST = Event(
     "consent-lost", "an OAuth provider gives no token any more; mail waits until somebody logs in", Priority.ERROR
 )
-DNS_TROUBLE = Event("dns-trouble", "a name could not be looked up", Priority.NOTICE)
 STS_POLICY_FETCHED = Event("sts-policy-fetched", "a domain's MTA-STS policy was fetched and is in force")
 STS_POLICY_UNUSABLE = Event(
     "sts-policy-unusable", "a domain's MTA-STS policy cannot be fetched, read or kept", Priority.NOTICE
 )
-USERS_RELOADED = Event("users-reloaded", "the list of users or aliases was read again", Priority.NOTICE)
 USERS_REFUSED = Event("users-refused", "the list of users or aliases has an error; the old one stays", Priority.ERROR)
 
 CERTIFICATES_RENEWED = Event(

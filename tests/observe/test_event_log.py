@@ -88,9 +88,9 @@ def test_saying_it_never_fails(log: EventLog, tmp_path: Path) -> None:
 def test_a_watcher_hears_what_is_said_within() -> None:
     log, heard = EventLog(), []
     with log.watched(lambda name, fields: heard.append((name, fields))):
-        log.event(events.SPOOL_BACK, free=10)
-    log.event(events.SPOOL_BACK, free=11)
-    assert heard == [("spool-back", {"free": 10})]
+        log.event(events.HISTORY_BACK, free=10)
+    log.event(events.HISTORY_BACK, free=11)
+    assert heard == [("history-back", {"free": 10})]
 
 
 def test_records_from_many_threads_are_whole_and_complete(log: EventLog, tmp_path: Path) -> None:

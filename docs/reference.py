@@ -1,0 +1,121 @@
+"""Writes docs/events.md, docs/metrics.md and docs/replies.md from the code; `make reference`, or with --check a look
+whether they are current. Run from the root of the project."""
+
+# ruff: noqa: E501 - the long lines are prose
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from shared.history.selection import KEPT
+from shared.observe import events, metrics
+from shared.observe.events import Event
+from shared.observe.metrics import Kind
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTE = "Written by `make reference` from the code; a test holds it current.\n"
+
+
+def events_page() -> str:
+    text = (
+        f"# Events\n\n{NOTE}\n"
+        "Everything that happens is said as one of these events: as a line on stderr or in the journal, and as a JSON\n"
+        "object in `<state>/events/<daemon>.jsonl` (`at`, `daemon`, `event`, then its fields). A name never changes its\n"
+        "meaning. Events that name a queue id (`id`), and those marked *kept*, are in the [history](history.md); all are\n"
+        "counted as `mercury_events_total` ([metrics](metrics.md)).\n"
+    )
+    source = (ROOT / "shared/observe/events.py").read_text()
+    for line in source[source.index("# The life of a daemon.") :].splitlines():
+        if line.startswith("# "):
+            text += f"\n## {line[2:].rstrip('.')}\n\n| event | priority | meaning |\n|---|---|---|\n"
+        elif found := re.match(r"([A-Z_]+) = Event\(", line):
+            event: Event = getattr(events, found[1])
+            kept = " *Kept.*" if event in KEPT else ""
+            text += f"| `{event}` | {event.priority.name.lower()} | {_cell(event.meaning)}.{kept} |\n"
+    return text
+
+
+def metrics_page() -> str:
+    text = (
+        f"# Metrics\n\n{NOTE}\n"
+        "With `metrics: {listen: 127.0.0.1:9925}` the daemons show their numbers at `http://127.0.0.1:9925/metrics` in\n"
+        "Prometheus's text format. There is one address for all three daemons and their workers: the first to start\n"
+        "answers for all, and when it ends another takes its place within five seconds. Numbers of other processes are\n"
+        "two seconds old at most, those of the queue ten (longer where a lane holds hundreds of thousands). Whoever can\n"
+        "connect can read them; they hold no addresses of people. [etc/grafana.json](../etc/grafana.json) is a dashboard.\n\n"
+        "All but those of the spool have the label `daemon` (mercury-s, mercury-c, mercury-e). No label has more than\n"
+        f"{metrics.MOST_SERIES} values; what is beyond is counted as `{metrics.OTHER}`. A rate of connections reused:\n"
+        '`rate(mercury_connection_messages_total[5m]) / rate(mercury_connections_total{result="opened"}[5m])`.\n\n'
+        "| metric | kind | labels | meaning |\n|---|---|---|---|\n"
+    )
+    for metric in metrics.ALL:
+        labels = ", ".join(metric.labels if metric.is_of_spool else ("daemon", *metric.labels))
+        text += f"| `{metric.name}` | {metric.kind} | {labels} | {_cell(metric.meaning)} |\n"
+    text += "\nUpper bounds of the buckets, in seconds:\n\n"
+    for metric in metrics.ALL:
+        if metric.kind is Kind.HISTOGRAM:
+            text += f"* `{metric.name}`: {', '.join(f'{bound:g}' for bound in metric.buckets)}\n"
+    return text
+
+
+def replies_page() -> str:
+    text = (
+        f"# Replies\n\n{NOTE}\n"
+        "What we answer, by code: to clients of MercuryS, and in reports and trails where we speak of a delivery ourselves.\n"
+        "`{...}` stands for what is known only then. Replies of filters and rules are those of the configuration; what\n"
+        "other servers say is passed on as they said it.\n\n"
+        "| code | status | text | said in |\n|---|---|---|---|\n"
+    )
+    rows = {row for folder in ("shared", "mercury_s", "mercury_c", "mercury_e") for row in _replies(folder)}
+    return text + "".join(
+        f"| {code} | {status} | {_cell(words)} | `{where}` |\n" for code, status, words, where in sorted(rows)
+    )
+
+
+def _replies(folder: str) -> Iterator[tuple[int, str, str, str]]:
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        if "admin" in path.parts:
+            continue  # the demonstration and the command line, not a server
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Reply":
+                match node.args:
+                    case [ast.Constant(int(code)), ast.Constant(str(status)), words]:
+                        yield code, status, _words(words), str(path.relative_to(ROOT))
+
+
+def _words(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(str(text)):
+            return text
+        case ast.JoinedStr(values):
+            return "".join(_words(value) if isinstance(value, ast.Constant) else "{...}" for value in values)
+    return "{...}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+PAGES = {"events.md": events_page, "metrics.md": metrics_page, "replies.md": replies_page}
+
+
+def main() -> int:
+    stale = 0
+    for name, page in PAGES.items():
+        path, text = ROOT / "docs" / name, page()
+        if path.exists() and path.read_text() == text:
+            continue
+        if "--check" in sys.argv:
+            print(f"docs/{name} is not current: run `make reference`", file=sys.stderr)
+            stale = 1
+        else:
+            path.write_text(text)
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main())
