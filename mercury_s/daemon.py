@@ -167,6 +167,18 @@ class ReceivingDaemon:
     def is_progressing(self) -> bool:
         return self._office.is_progressing(time.monotonic())
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """The clients, then the local messages on their way."""
+        told = [connection.describe() for listener in self._listeners for connection in listener.sessions]
+        flights = self._runner.flights() if hasattr(self, "_runner") else []
+        now = time.time()
+        return [*filter(None, told), *({"id": id, "age": round(now - since, 1)} for id, since in flights)]
+
+    async def wait_for(self, lane: Lane, name: str, seconds: float) -> bool:
+        if lane is not Lane.LOCAL or not hasattr(self, "_runner"):
+            return True
+        return await self._runner.wait_for(name, seconds)
+
     def status(self) -> str:
         waiting = self._runner.waiting if hasattr(self, "_runner") else 0
         crew = f" at {self._crew.at_work} workers" if self._crew is not None else ""

@@ -97,7 +97,7 @@ class SmtpConnection(Protocol):
         self._session: Session | None = None
         self._alarm: int | None = None
         self._patience: Patience | None = None
-        self._since = self._heard = 0.0
+        self._since = self._heard = self._entered = 0.0
         self._octets = 0
         self._is_known = False
         self._may_introduce = False
@@ -216,13 +216,27 @@ class SmtpConnection(Protocol):
         if self._session is not None:
             self._session.leave()
 
+    def describe(self) -> dict[str, str | float | int] | None:
+        """For who looks at the live sessions; times are seconds ago. None: nobody is let in."""
+        session = self._session
+        if session is None:
+            return None
+        now = self._listener.clock.seconds()
+        return {
+            "client": self._address,
+            "state": (Phase.HANDSHAKE if self._is_shaking else session.phase).value,
+            "age": round(now - self._entered, 1),
+            "silent": round(now - max(self._since, self._heard), 1),
+            "messages": session.messages,
+        }
+
     def _enter(self, door: Door, terms: ListenerTerms, welcome: Welcome, is_encrypted: bool) -> None:
         self._listener.visitors.enter(self._address)
         self._listener.sessions.add(self)
         self._listener.note_crowd()
         self._patience = door.patience
         self._is_shaking = terms.implicit_tls and not is_encrypted
-        self._since = self._listener.clock.seconds()
+        self._since = self._entered = self._listener.clock.seconds()
         self._arm(self._left(self._since))
         log.event(events.SESSION_OPENED, client=self._address, reason=welcome.reason)
         self._session = Session(door, terms, welcome, self._address, self, is_encrypted, self._may_introduce)

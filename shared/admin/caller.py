@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import os
-import pwd
 from pathlib import Path
 
+from shared.service.accounts import account_of, login_of
 from shared.spool.sharing import umask_for
 from shared.state.audit import Caller
 
 #  The command, in trails and events.
 NAME = "mercury"
-#  What the kernel keeps for a process that nobody logged in for.
-_NO_LOGIN = 2**32 - 1
 
 
 def caller() -> Caller:
     uid = os.getuid()
     return Caller(uid, account_of(uid), login_of("self") or (os.environ.get("SUDO_USER", "") if uid == 0 else ""))
-
-
-def account_of(uid: int) -> str:
-    """Its name; the number when it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def login_of(process: str) -> str:
-    """The account that logged in, which su and sudo do not change; empty where the kernel does not keep it."""
-    try:
-        uid = int(Path(f"/proc/{process}/loginuid").read_text())
-    except (OSError, ValueError):
-        return ""
-    return "" if uid == _NO_LOGIN else account_of(uid)
 
 
 def owner_of(root: Path) -> tuple[int, int]:

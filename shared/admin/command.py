@@ -29,6 +29,7 @@ NOUNS = {
     "find": "shared.admin.find:find",
     "login": "shared.admin.login:login",
     "queue": "shared.admin.queue:queue",
+    "reload": "shared.admin.reload:reload",
     "route": "shared.admin.route:route",
     "sendmail": "shared.admin.sendmail_command:sendmail",
     "site": "shared.admin.site:site",

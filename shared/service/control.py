@@ -1,8 +1,8 @@
 """The control socket of a daemon: `<run>/<daemon>.sock`, a unix stream socket. docs/control.md is the protocol.
 
 One JSON object a line. A request names what is wanted in `do`; answers are lines, the last of them has `end`. Who
-asks is told by the kernel (SO_PEERCRED): root, the account of the daemon and its group may act; those in
-`control.viewers` may look; everybody else who gets to the socket may ask for the status.
+asks is told by the kernel (SO_PEERCRED): root, the account of the daemon and the group of the spool may look and act;
+everybody else who gets to the socket may ask for the status only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,25 +49,21 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """`uid` and `gid` are those of the daemon; `viewers` are user ids."""
+    """`uid` is the account of the daemon, `gid` the group of the spool."""
 
     uid: int
     gid: int
-    viewers: Collection[int] = ()
 
     def may_act(self, peer: Peer) -> bool:
         return peer.uid in (0, self.uid) or self.gid in peer.groups
 
-    def may_look(self, peer: Peer) -> bool:
-        return self.may_act(peer) or peer.uid in self.viewers
-
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a word of `do` leads to. `needs` is "nothing", "look" or "act"."""
+    """What a word of `do` leads to. `is_open`: for everybody."""
 
-    needs: str
     ask: Ask
+    is_open: bool = False
 
 
 class ControlSocket:
@@ -139,11 +135,8 @@ class ControlSocket:
             yield {"end": REFUSED, "reason": "a fault of the daemon; see its log"}
 
     def _require(self, service: Service, peer: Peer) -> None:
-        rights = self._rights()
-        if service.needs == "act" and not rights.may_act(peer):
-            raise Denied("only root and the account and group of the daemon may act")
-        if service.needs == "look" and not rights.may_look(peer):
-            raise Denied("only those who may act and those in control.viewers may look")
+        if not service.is_open and not self._rights().may_act(peer):
+            raise Denied("this is for root, the account of the daemon and the group of the spool")
 
 
 def peer_of(sock: Any) -> Peer:

@@ -28,6 +28,7 @@ from shared.observe.faults import hook_loop, hook_process
 from shared.observe.journal import JournalStream
 from shared.observe.log import log
 from shared.observe.sinks import RecordFile, TextStream
+from shared.service.controlled import Controlled
 from shared.service.life import EXIT_DONE, EXIT_TROUBLE, Daemon, Life, Signals, cancel_leftovers
 from shared.service.listen import InheritedSockets
 from shared.service.lock import InstanceLock, lock_path
@@ -73,7 +74,12 @@ def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str]
     text.hold()
     status = StatusFile(config.run, name, lambda error: log.event(events.STATUS_UNWRITTEN, reason=str(error)))
     life = Life(name, log, manager, lambda: load(path), started=text.release, say_status=status.write)
-    end = _run(name, life, lambda config: Observed(name, build(config), config), config)
+
+    def begin(config: Config) -> Daemon:
+        daemon = build(config)
+        return Controlled(name, daemon, Observed(name, daemon, config), config, life.reload)
+
+    end = _run(name, life, begin, config)
     status.remove()
     if end is not None:
         log.event(events.DAEMON_START_FAILED, reason=str(end))
@@ -102,7 +108,8 @@ def run_worker(name: str, number: int, build: Callable[[Config, Seat], Daemon]) 
     def begin(config: Config) -> Daemon:
         loop = asyncio.get_running_loop()
         seat.attend(loop, lambda: life.ask(signal.SIGHUP), lambda: life.ask(signal.SIGTERM))
-        return Observed(name, build(config, seat), config, number)
+        daemon = build(config, seat)
+        return Controlled(f"{name}.{number}", daemon, Observed(name, daemon, config, number), config)
 
     end = _run(name, life, begin, config)
     if end is not None:

@@ -86,6 +86,14 @@ class Life:
         self._is_worker = is_worker
         self._asked: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._refused = ""
+        self._waiting: list[asyncio.Future[str]] = []
+
+    async def reload(self) -> str:
+        """Reload as by SIGHUP, behind what was asked for before. Empty, or why the old configuration stays."""
+        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting.append(told)
+        self.ask(signal.SIGHUP)
+        return await told
 
     def ask(self, which: signal.Signals) -> None:
         """A signal came. Called on the loop."""
@@ -142,6 +150,10 @@ class Life:
             self._refused = f"fault: {error}"
         self._manager.ready(self._status(daemon))
         self._say_status(self._status(daemon))
+        waiting, self._waiting = self._waiting, []
+        for told in waiting:
+            if not told.done():
+                told.set_result(self._refused)
 
     def _tell(self, event: events.Event, **fields: object) -> None:
         if not self._is_worker:

@@ -131,6 +131,15 @@ class SendingDaemon:
         """Durable when it returns. Raises OSError."""
         await post_notice(self._office, self._config.hostname, subject, text.splitlines(), time.time())
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """The messages on their way, then the connections to each next hop."""
+        now = time.time()
+        flights = [{"id": id, "age": round(now - since, 1)} for id, since in self._runner.flights()]
+        return [*flights, *self._carrier.connections()]
+
+    async def wait_for(self, lane: Lane, name: str, seconds: float) -> bool:
+        return lane is not self._lane or await self._runner.wait_for(name, seconds)
+
     def _planner(self) -> RoutePlanner:
         return self._make_planner(self._config, self._office.judge.table, self._resolver)
 

@@ -178,6 +178,10 @@ class SmtpCarrier:
         if self._steward is not None and self._steward.is_unwell(hop):
             self._steward.note_health(hop, "")
 
+    def connections(self) -> list[dict[str, str | int]]:
+        """Those to each next hop, as they are now."""
+        return [pool.describe() for pool in self._pools.values()]
+
     async def close(self) -> None:
         """Let go of every connection. Messages still on their way are deferred."""
         self._is_closing = True

@@ -114,6 +114,17 @@ class HopPool:
         self.most_recipients = min(recipients, MOST_RECIPIENTS) if recipients else MOST_RECIPIENTS
         self.most_domains = domains
 
+    def describe(self) -> dict[str, str | int]:
+        """For who looks at the live connections."""
+        return {
+            "next_hop": str(self.hop),
+            "busy": len(self._busy),
+            "idle": len(self._idle),
+            "open": len(self._open),
+            "dialling": len(self._dials),
+            "waiting": len(self._waiting),
+        }
+
     def close(self) -> None:
         """Say goodbye on idle connections, drop the others; what waits is answered."""
         for dial in self._dials:

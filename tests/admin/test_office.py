@@ -94,6 +94,7 @@ def test_every_noun_is_there() -> None:
         "find",
         "login",
         "queue",
+        "reload",
         "route",
         "sendmail",
         "setup",

@@ -1,0 +1,46 @@
+"""`mercury reload`: the daemons that run read the configuration again, and say whether they took it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from shared.admin.acting import DAEMONS
+from shared.admin.command import DONE, NOTHING_MATCHED, SOME_FAILED, Office
+from shared.admin.output import echo_json
+from shared.mail.reply import printable
+from shared.service.control_client import Unanswered, ask, socket_path
+
+#  Reading files, and workers that take the new orders.
+_SECONDS = 60.0
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each daemon.")
+@click.pass_obj
+def reload(office: Office, as_json: bool) -> None:
+    """Put the changed configuration in force. One with an error is refused, and the old one stays."""
+    run, running, failed = office.config.run, 0, 0
+    for daemon in DAEMONS:
+        wrong, is_down = asyncio.run(_ask(socket_path(run, daemon)))
+        running += not is_down
+        failed += bool(wrong) and not is_down
+        if as_json:
+            echo_json({"daemon": daemon, "running": not is_down, "wrong": "" if is_down else wrong})
+        else:
+            text = "does not run here" if is_down else wrong or "works by the configuration as it is now"
+            click.echo(printable(f"{daemon}: {text}"), err=bool(wrong) and not is_down)
+    sys.exit(SOME_FAILED if failed else DONE if running else NOTHING_MATCHED)
+
+
+async def _ask(path: Path) -> tuple[str, bool]:
+    """What is wrong, and whether nobody answers at all."""
+    try:
+        async for _ in ask(path, {"do": "reload"}, _SECONDS):
+            pass
+    except Unanswered as trouble:
+        return str(trouble), trouble.is_down
+    return "", False
