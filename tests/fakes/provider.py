@@ -2,7 +2,7 @@
 
 Device codes (RFC 8628), authorization codes with PKCE (RFC 6749, 7636), client credentials by secret or by signed word
 (RFC 7523 §2.2), a service's own word (RFC 7523 §2.1), refresh tokens that are rotated. A test turns its knobs:
-`lifetime` of tokens, `delay` of each answer, `revoke_all`, `broken`. Not here: anything of Mercury.
+`lifetime` of tokens, `gate`, `broken`, `revoke_all`, `cancel_tokens`. Not here: anything of Mercury.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ class Provider:
 
     def __init__(self, certificate: Path, key: Path, public_keys: dict[str, str] | None = None) -> None:
         self.lifetime = 3600
-        self.delay = 0.0
+        self.gate = threading.Event()  #  while it is not set, the token page keeps everybody waiting
+        self.gate.set()
         self.broken = False
         self.requests: Counter[str] = Counter()
         self.tokens: dict[str, Token] = {}
@@ -138,6 +139,7 @@ class Provider:
         return self
 
     def stop(self) -> None:
+        self.gate.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -191,7 +193,7 @@ def _pages(provider: Provider) -> Flask:
     @app.post("/token")
     def token() -> Any:
         provider.requests[request.form.get("grant_type", "")] += 1
-        time.sleep(provider.delay)
+        provider.gate.wait(120)
         if provider.broken:
             return "out of order", 503
         return server.create_token_response()
