@@ -1,4 +1,4 @@
-"""What the tests of the proof share: marked `proof`, which the usual run leaves out, with a site and a far end as the
+"""What the tests of the proof share: marked `proof`, which the usual run leaves out (all but the short ones), with a site and a far end as the
 end-to-end tests have them, and a way to tell counts."""
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "endtoend"))
+sys.path[:0] = [str(HERE.parent / "endtoend"), str(HERE)]
 
+from disks import MKFS, need  # noqa: E402
+from logged_site import LoggedDisk  # noqa: E402
 from mailsite import Site  # noqa: E402
 from peers import FarEnd  # noqa: E402
 from process import free_port  # noqa: E402
@@ -24,7 +26,7 @@ Tell = Callable[..., None]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE in item.path.parents:
+        if HERE in item.path.parents and item.path.name.startswith("test_proof_"):
             item.add_marker(pytest.mark.proof)
 
 
@@ -72,3 +74,15 @@ def far_end(stage: Stage, tmp_path: Path) -> FarEnd:
     far_end = FarEnd(tmp_path, free_port(*FAR_ADDRESSES), FAR_ADDRESSES)
     stage.peer(far_end)
     return far_end
+
+
+@pytest.fixture
+def logged(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LoggedDisk]:
+    """A disk that keeps its write log, with the file system that the test names."""
+    pytest.importorskip("mfusepy", reason="mfusepy is not installed")
+    need("losetup", MKFS[request.param][0], "fusermount3")
+    if not Path("/dev/fuse").exists():
+        pytest.skip("there is no /dev/fuse here")
+    disk = LoggedDisk(tmp_path, request.param)
+    yield disk
+    disk.end()

@@ -30,10 +30,7 @@ FAULTS = (
     ("c", "rename", "EIO", "1+2"),
     ("c", "rename", "ENOSPC", "1+3"),
     ("c", "unlink", "EIO", "1+2"),
-    ("c", "utimensat", "EIO", "1+2"),
-    ("c", "fsync", "EIO", "1+2"),
     ("c", "openat", "EMFILE", "1+3"),
-    ("c", "pread64", "EINTR", "1+3"),
 )
 SECONDS = 3.0
 

@@ -2,158 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import random
-import shutil
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from account import Flow, acknowledged
-from deadline import eventually
-from disks import MIB, MKFS, mount, need, run, unmount
+from account import enough
+from logged_site import LoggedDisk, cut_at_any_moment
 from mailsite import Site
-from marking_sink import MarkingSink
-from peers import ROOT
-from power import Findings, live_on
-from process import Process, free_port
-from write_log import Record, read_log, states, write
 
 STATES = 150
-REVIVED = 3
-SECONDS = 6.0
-PROGRAM = Path(__file__).with_name("write_log.py")
-
-
-class LoggedDisk:
-    """A file system on a disk that keeps its write log; `mark` puts a word into it."""
-
-    def __init__(self, folder: Path, kind: str) -> None:
-        self.log, self.place, self.kind = folder / "write.log", folder / "disk", kind
-        self._fuse = folder / "fuse"
-        self._fuse.mkdir()
-        self.size = MIB[kind] << 20
-        command = [sys.executable, str(PROGRAM), str(self._fuse), str(self.size), str(self.log)]
-        self._process = Process("write log", command, folder / "log" / "write_log.log", {"PYTHONPATH": str(ROOT)})
-        self._mark = -1
-        self._device = ""
-
-    def begin(self) -> None:
-        self._process.start((self._fuse / "disk").exists)
-        run(*MKFS[self.kind], self._fuse / "disk")
-        self._device = run("losetup", "-f", "--show", self._fuse / "disk")
-        self.place.mkdir()
-        run("mount", "-t", self.kind, self._device, self.place)
-        self._mark = os.open(self._fuse / "mark", os.O_WRONLY)
-
-    def mark(self, word: str) -> None:
-        #  At the beginning: behind others it could cross the end of a page, and come in two pieces.
-        os.pwrite(self._mark, word.encode(), 0)
-
-    def end(self) -> None:
-        if self._mark >= 0:
-            os.close(self._mark)
-            self._mark = -1
-        unmount(self.place)
-        if self._device:
-            run("losetup", "-d", self._device)
-            self._device = ""
-        unmount(self._fuse)
-        self._process.kill()
-
-
-@pytest.fixture(params=["ext4", "xfs"])
-def logged(request: pytest.FixtureRequest, tmp_path: Path) -> object:
-    pytest.importorskip("mfusepy")
-    need("losetup", MKFS[request.param][0], "fusermount3")
-    if not Path("/dev/fuse").exists():
-        pytest.skip("there is no /dev/fuse here")
-    disk = LoggedDisk(tmp_path, request.param)
-    yield disk
-    disk.end()
-
-
-def record_load(site: Site, disk: LoggedDisk) -> int:
-    """Mail for mailboxes and for the smarthost, acknowledged ones marked; how many."""
-    sink = MarkingSink(free_port("127.0.0.1"), lambda token: disk.mark(f"far {token}"))
-    sink.start()
-    disk.begin()
-    live_on(site, disk.place, ("127.0.0.1", sink._controller.port))
-    site.start("sc")
-    os.sync()
-    disk.mark("begin")
-    flows = [
-        Flow(site.port, recipient, 2, 0.01, 9_000, lambda token: disk.mark(f"acked {token}")).start()
-        for recipient in ("anna@hq.example", "x@elsewhere.example")
-    ]
-    time.sleep(SECONDS)
-    for flow in flows:
-        flow.end()
-    disk.mark("end")
-    site.stop("sc")
-    sink.stop()
-    return len(acknowledged(flows))
-
-
-def promised(records: list[Record]) -> tuple[set[str], set[str]]:
-    """Tokens that were acknowledged to a client, and those that the far end has taken."""
-    words = [record.data.decode().split() for record in records if record.kind == "M"]
-    acked = {word[1] for word in words if word[0] == "acked"}
-    return acked, {word[1] for word in words if word[0] == "far"}
-
-
-def lay_out(base: Path, image: Path, survived: list[Record]) -> None:
-    run("cp", "--sparse=always", "--reflink=auto", base, image)
-    with image.open("r+b") as disk:
-        write(disk.fileno(), survived)
-
-
-def revive(site: Site, acked: set[str], far: set[str], place: Path) -> None:
-    """The daemons begin again on what is left, deliver it, and set nothing aside."""
-    sink = MarkingSink(free_port("127.0.0.1"), lambda token: None)
-    sink.start()
-    live_on(site, place, ("127.0.0.1", sink._controller.port))
-    site.start("sc")
-    lanes = [place / "spool" / lane / part for lane in (".local", ".relay") for part in ("new", "cur")]
-    eventually(lambda: not any(list(lane.iterdir()) for lane in lanes), 60, "an empty queue")
-    site.stop("sc")
-    sink.stop()
-    assert not list((place / "spool" / "corrupt").iterdir())
-    assert not acked - Findings(place).tokens - sink.tokens - far
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("logged", ["ext4", "xfs"], indirect=True)
 def test_cut_at_any_moment(
-    site: Site,
-    logged: LoggedDisk,
-    tmp_path: Path,
-    tell: Callable[..., None],
-    left: Callable[[float], Callable[[], bool]],
+    site: Site, logged: LoggedDisk, tell: Callable[..., None], left: Callable[[float], Callable[[], bool]]
 ) -> None:
-    acknowledged_in_all = record_load(site, logged)
-    logged.end()
-    records = read_log(logged.log)
-    base, image, goes_on = tmp_path / "base.img", tmp_path / "state.img", left(240)
-    seen = checks = 0
-    for moment, survived in states(records, base, logged.size, STATES, random.Random(3)):
-        if not goes_on():
-            break
-        lay_out(base, image, survived)
-        mount(image, logged.place, logged.kind)
-        acked, far = promised(records[:moment])
-        found = Findings(logged.place)
-        lost = acked - found.tokens - far
-        assert not lost, f"state {seen}: {len(lost)} of {len(acked)} lost: {sorted(lost)[:3]}"
-        assert not found.torn, f"state {seen}: torn: {found.torn[:3]}"
-        if seen % (STATES // REVIVED) == STATES // REVIVED // 2:
-            revive(site, acked, far, logged.place)
-        unmount(logged.place)
-        seen, checks = seen + 1, checks + len(acked)
-    shutil.rmtree(tmp_path / "fuse", ignore_errors=True)
-    flushes = sum(record.kind == "F" for record in records)
-    kind = logged.kind
-    tell(**{f"{kind}_states": seen, f"{kind}_acknowledged": acknowledged_in_all, f"{kind}_checks": checks})
-    tell(**{f"{kind}_flushes_per_message": round(flushes / max(1, acknowledged_in_all), 2), "lost": 0, "torn": 0})
-    assert seen == STATES, f"only {seen} states in the time there was"
+    counts = cut_at_any_moment(site, logged, STATES, revived=3, seconds=6.0, goes_on=left(240))
+    tell(**{f"{logged.kind}_{name}": count for name, count in counts.items()}, lost=0, torn=0)
+    enough(int(str(counts["states"])), STATES, "states")

@@ -1,0 +1,14 @@
+"""A short power cut for the usual run: what `make proof` does with three hundred states, with a dozen."""
+
+from __future__ import annotations
+
+import pytest
+from logged_site import LoggedDisk, cut_at_any_moment
+from mailsite import Site
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("logged", ["ext4"], indirect=True)
+def test_cut_at_a_dozen_moments(site: Site, logged: LoggedDisk) -> None:
+    counts = cut_at_any_moment(site, logged, 12, revived=1, seconds=1.0, goes_on=lambda: True)
+    assert counts["states"] == 12 and counts["checks"]
