@@ -77,9 +77,10 @@ def account_address(smarthost: Smarthost) -> Address | None:
     if smarthost.address is not None:
         return smarthost.address
     try:
-        return parse_address(smarthost.login)
+        login = parse_address(smarthost.login)
     except AddressError:
         return None
+    return login if login.is_ascii else None
 
 
 def _budget(settings: BudgetSettings) -> Budget:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from shared.config.load import parse
 from shared.config.routing import routing_table
 from shared.mail.address import parse_address
+from shared.routing.budget import Budget, Limit, Over, Unit
 from shared.routing.decide import decide_route
+from shared.routing.hours import parse_span
 from shared.routing.lane import Lane
 from shared.routing.next_hop import NextHop, Tls, Trust
 from shared.routing.site import Delivery
 from shared.routing.table import RoutingTable
+from shared.routing.terms import NO_TERMS, Terms
 
 
 def table_of(text: str) -> RoutingTable:
@@ -115,3 +119,24 @@ def test_nothing_written_is_local_only() -> None:
     table = table_of("")
     assert decide_route(table, parse_address("a@mail.hq.example"), "").lane is Lane.LOCAL
     assert decide_route(table, parse_address("a@elsewhere.example"), "").lane is Lane.HOLD
+
+
+def test_a_route_to_a_mailbox_server_has_its_protocol_and_its_port() -> None:
+    table = table_of("sites: {a: {delivery: hold}}\nroutes: [{to: [x], via: {host: b, lmtp: true}}]")
+    via = table.rules[0].via
+    assert via is not None and via.lmtp and via.port == 24 and via.terms is NO_TERMS
+
+
+def test_what_a_smarthost_demands_stands_with_its_hop() -> None:
+    table = table_of(
+        "sites:\n  a:\n    delivery: relay\n    rewrite_sender: true\n    time_zone: UTC\n    smarthosts:\n"
+        "    - {host: b, address: office@isp.example, window: ['22:00-06:00'], bandwidth: 1K, max_recipients: 9,\n"
+        "       budget: {messages: [5/1m], recipients: [7/1h], reserve: 10, over: wait}}\n"
+        "    - {host: c, address: office@other.example}\n"
+    )
+    first, second = (hop.terms for hop in table.sites["a"].smarthosts)
+    limits = (Limit(Unit.MESSAGES, 5, 60.0), Limit(Unit.RECIPIENTS, 7, 3600.0))
+    account = parse_address("office@isp.example")
+    window = (parse_span("22:00-06:00"),)
+    assert first == Terms(Budget(limits, 10, Over.WAIT), 9, window, ZoneInfo("UTC"), 1024, account)
+    assert second == Terms(author=parse_address("office@other.example"))

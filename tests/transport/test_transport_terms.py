@@ -258,3 +258,16 @@ def test_a_slow_line_is_no_slow_server() -> None:
         task.cancel()
 
     run(go)
+
+
+def test_without_a_place_for_the_book_counting_goes_on(tmp_path: Path) -> None:
+    async def go() -> None:
+        (tmp_path / "file").write_text("no folder")
+        it, steward = net(tmp_path / "file")
+        task = it.carry(budget(1))
+        await (await (await it.accept()).open()).take()
+        assert isinstance(only(await task), Delivered)
+        assert isinstance(only(await it.carry(budget(1))), Deferred)
+        steward.close()
+
+    run(go)
