@@ -9,6 +9,7 @@ shared/observe.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -204,7 +205,9 @@ class Exporter:
         self._port = listening.listenTCP(self._listen[1], site, interface=self._listen[0])
 
     async def _render(self) -> bytes:
-        self._write()
+        #  What cannot be written has been said; the others' numbers are still worth seeing.
+        with contextlib.suppress(OSError):
+            self._write()
         return await asyncio.get_running_loop().run_in_executor(None, self._text)
 
     def _text(self) -> bytes:
