@@ -26,10 +26,12 @@ bench: $(VENV)/.ready-to-test
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 # That nothing acknowledged is ever lost: thirty minutes of kills, power cuts, full disks and hostile peers, and a table of
-# what each showed. ARGS="R-03 R-08" runs these rows only. docs/proof.md says what the rows mean.
+# what each showed. ARGS="R-03 R-08" runs these rows only. docs/proof.md says what the rows mean. Then the services
+# under a booted systemd.
 proof: $(VENV)/.ready-to-test peers
 	@tests/peers.sh faketime ip:iproute2 mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs fusermount3:fuse3
 	@$(BIN)/python tests/proof/run.py $(ARGS)
+	@[ -n "$(ARGS)" ] || $(BIN)/python -m pytest -q -m proof tests/booted
 
 # The pages of docs/ that are written from the code.
 reference: $(VENV)/.ready-to-run
