@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 import sys
 import time
 from pathlib import Path
@@ -31,13 +32,16 @@ class Keep:
 
 
 async def main(port: int, folder: Path, password: str) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain("/etc/smarthost.pem")
+
     def login(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         is_right = isinstance(data, LoginPassword) and data.password == password.encode()
         return AuthResult(success=is_right, handled=False)
 
     def make() -> SMTP:
         return SMTP(
-            Keep(folder), authenticator=login, auth_required=True, auth_require_tls=False, hostname="isp.example"
+            Keep(folder), authenticator=login, auth_required=True, tls_context=context, hostname="isp.example"
         )
 
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", port)

@@ -36,7 +36,7 @@ sites:
     networks: [127.0.0.0/8]
     delivery: relay
     smarthosts:
-      - {host: 127.0.0.1, port: 2500, tls: "off", in_clear: true, login: office, password_file: secrets/mercury-c/isp}
+      - {host: 127.0.0.1, port: 2500, tls: opportunistic, login: office, password_file: secrets/mercury-c/isp}
 """
 SERVICES = ("mercury-s", "mercury-c", "mercury-e")
 PYTHON = "/opt/mercury/bin/python"
@@ -61,6 +61,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     machine = Machine("mercury-proof", tmp_path_factory.mktemp("machine"))
     try:
         _set_up(machine, "--auto")
+        make_certificate(machine.root / "etc")
         (machine.root / "etc/mercury/mercury.yaml").write_text(CONFIG)
         secret = machine.root / "etc/mercury/secrets/mercury-c/isp"
         secret.write_text(PASSWORD + "\n")
@@ -73,6 +74,18 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield machine
     finally:
         machine.end()
+
+
+def make_certificate(folder: Path) -> None:
+    """Of the smarthost, in smarthost.pem with its key."""
+    file = str(folder / "smarthost.pem")
+    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=isp.example", "-days", "2"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-nodes", *words, "-keyout", file, "-out", f"{file}.cert"],
+        check=True,
+        capture_output=True,
+    )
+    Path(file).write_text(Path(file).read_text() + Path(f"{file}.cert").read_text())
 
 
 def _set_up(machine: Machine, way: str) -> None:
