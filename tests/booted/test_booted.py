@@ -231,7 +231,7 @@ def test_mail_of_a_program_is_its_own(smarthost: Machine) -> None:
 
 def test_the_journal_tells_the_story_of_a_message(smarthost: Machine) -> None:
     ids = smarthost.say(
-        "journalctl", "-u", "mercury-c", "-o", "json", "--output-fields=MERCURY_ID", "MERCURY_EVENT=message-finished"
+        "journalctl", "-u", "mercury-s", "-o", "json", "--output-fields=MERCURY_ID", "MERCURY_EVENT=message-accepted"
     )
     id = json.loads(ids.splitlines()[-1])["MERCURY_ID"]
     records = [
