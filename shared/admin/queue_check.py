@@ -26,11 +26,16 @@ from shared.spool.sweep import LEFTOVER_AFTER
 from shared.state.audit import AuditLog
 
 
+def _parse_age(value: object) -> float:
+    """A duration, or none at all. Raises ValueError."""
+    return 0.0 if value in ("0", "0s") else parse_duration(value)
+
+
 @click.command()
 @click.option("--repair", is_flag=True, help="Mend what can be mended. Nothing is thrown away but empty remains.")
 @click.option(
     "--leftovers-after",
-    type=Measure("time", parse_duration),
+    type=Measure("time", _parse_age),
     default=f"{LEFTOVER_AFTER}s",
     metavar="TIME",
     help="When files of interrupted writes are remains: 36h; 0s when nothing that writes here runs.",

@@ -46,3 +46,11 @@ def test_what_it_shows_is_escaped(desk: Desk) -> None:
     (desk.spool.folder(Lane.RELAY) / "new" / "evil\x1b[2J\n").write_bytes(b"")
     text = desk.run("queue", "check").stdout
     assert "\x1b" not in text and "evil\\x1b[2J" in text
+
+
+def test_remains_of_any_age_are_taken_away_when_that_is_said(desk: Desk) -> None:
+    remains = desk.spool.folder(Lane.RELAY) / "tmp" / "half"
+    remains.write_bytes(b"half a message")
+    assert desk.run("queue", "check", "--repair").exit_code == 0 and remains.exists()
+    assert desk.run("queue", "check", "--repair", "--leftovers-after", "0s").exit_code == 0
+    assert not remains.exists()

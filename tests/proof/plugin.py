@@ -17,6 +17,7 @@ class Proof:
 
     def __init__(self, ends: float, artefacts: Path, rows: tuple[Any, ...] = ROWS) -> None:
         self.table = Table([], rows)
+        self.is_interrupted = False
         self._ends = ends
         self._artefacts = artefacts
         self._rows = rows
@@ -71,6 +72,9 @@ class Proof:
         if report.failed:
             return ("failed" if report.when == "call" else "error"), "", ""
         return ("skipped", "", "") if report.skipped else ("", "", "")
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.is_interrupted = True
 
     def pytest_unconfigure(self) -> None:
         if not self.table.results:

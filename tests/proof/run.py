@@ -48,14 +48,20 @@ def main() -> int:
     ends = time.monotonic() + given.minutes * 60 - 60
     os.environ["MERCURY_PROOF_ENDS"] = str(ends)
     folder = tempfile.mkdtemp(prefix="mercury-proof-")
+    proof = Proof(ends, given.artefacts, rows)
     tests = list(dict.fromkeys(f"tests/{test}" for row in rows for test in row.tests))
     try:
         return int(
             pytest.main(
                 ["-qq", "-m", "", "-rN", "--tb=short", "-p", "no:cacheprovider", "--basetemp", f"{folder}/t", *tests],
-                [Proof(ends, given.artefacts, rows)],
+                [proof],
             )
         )
+    except Exception:
+        #  pytest's own fixtures do not like to be interrupted in the middle; the table has been shown by then.
+        if not proof.is_interrupted:
+            raise
+        return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -23,6 +23,7 @@ from mailsite import Site
 from peers import FarEnd, NameServer
 from process import StartFailed, free_port
 from setting import FAR_ADDRESSES, Stage
+from sound import mend
 
 KILLS = 500
 SECONDS = 780
@@ -155,4 +156,6 @@ def test_killed_at_random_moments(
     assert not killer.faults, killer.faults
     eventually(site.is_empty, 120, "an empty queue")
     tell(**check(site, far_end, flows, killer.in_flight))
+    site.stop()
+    tell(mended_by_queue_check=mend(site))
     enough(killer.kills.total(), KILLS, "kills")

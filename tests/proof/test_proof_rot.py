@@ -16,6 +16,7 @@ from clients import send
 from deadline import eventually
 from mailsite import NOBODY, Site
 from peers import FarEnd
+from sound import mend
 
 NOBODY_ID = 65534
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
@@ -111,6 +112,7 @@ def test_rot_in_every_folder(site: Site, far_end: FarEnd, tmp_path: Path, tell: 
     tell(rotten_files=made, folders=len(FOLDERS), set_aside=reported, good_letters=len(good), lost=0)
     assert reported > 20
     site.stop("sce")
+    tell(mended_by_queue_check=mend(site))
 
 
 def give_up_reading_everything() -> None:
