@@ -16,6 +16,7 @@ from mailsite import NOBODY, Site
 from peers import FarEnd
 
 LIBRARY = "libfaketimeMT.so.1"
+HELD = ("+1d", "+3650d")
 JUMPS = ("+1d", "+0d", "-1d", "+3650d", "+0d")
 
 
@@ -41,7 +42,7 @@ def wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
     return jump
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("restarts", [False, True], ids=["running", "restarted"])
 def test_the_clock_jumps(
     far_end: FarEnd, site: Site, wall: Callable[[str], None], restarts: bool, tell: Callable[..., None]
@@ -67,7 +68,8 @@ def test_the_clock_jumps(
             site.start("sc")
         before = len(acknowledged([flow]))
         eventually(lambda before=before: len(acknowledged([flow])) > before + 10, 30, f"mail is taken after {jump}")
-        time.sleep(2.5)
+        #  A running daemon sees a jump by the scan that it makes each minute; one that is over by then it does not see.
+        time.sleep(2.5 if restarts or jump not in HELD else 65)
         assert len(site.entries("relay")) == 10, f"after {jump}"
     flow.end()
     assert not site.mailbox("bert"), "nobody was told of anything"
