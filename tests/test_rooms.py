@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"mercury_s", "mercury_c", "mercury_e", "shared.admin"},
     {"shared.service", "shared.oauth"},
-    {"shared.delivery", "shared.transport", "shared.control"},
+    {"shared.delivery", "shared.transport", "shared.control", "shared.survey"},
     {"shared.spool", "shared.dns", "shared.tls", "shared.state", "shared.config", "shared.history"},
     {"shared.observe"},  # below those who have something to say: the spool sets an entry aside with an event
     {"shared.smtp", "shared.routing", "shared.retry", "shared.dsn", "shared.maildir"},

@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from shared.admin.command import NOTHING_MATCHED, USAGE, Office
-from shared.admin.found import STATES, Found, Wanted, find_messages
 from shared.admin.output import echo_json, echo_table, moment, octets
 from shared.config.scalars import parse_duration
 from shared.history.search import FOREVER, History
 from shared.mail.reply import printable
+from shared.survey.found import STATES, Found, Wanted, find_messages
 
 _FORMS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 

@@ -11,7 +11,6 @@ from dataclasses import asdict
 
 import click
 
-from shared.admin.census import Census, take_census
 from shared.admin.command import NOTHING_MATCHED, Office, PrefixGroup
 from shared.admin.find import history_of
 from shared.admin.output import age, count_text, echo_json, echo_table, octets, when
@@ -19,11 +18,13 @@ from shared.admin.queue_check import check
 from shared.admin.queue_verbs import VERBS
 from shared.admin.selection import QueueId, selecting
 from shared.admin.spool import spool_of
-from shared.admin.story import Step, tell
+from shared.admin.steps import line_of
 from shared.mail.reply import printable
 from shared.routing.lane import Lane
 from shared.spool.queue_entry import QUEUED, WAITING, QueueEntry
 from shared.spool.selection import Selection
+from shared.survey.census import Census, take_census
+from shared.survey.story import Step, tell
 
 MOVING = (Lane.LOCAL, Lane.RELAY, Lane.DIRECT)
 
@@ -175,6 +176,6 @@ def trail(office: Office, queue_id: str, as_json: bool) -> None:
         if as_json:
             echo_json(step.as_json())
         else:
-            click.echo(step.line())
+            click.echo(line_of(step))
     if not steps:
         _nothing()

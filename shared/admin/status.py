@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from shared.admin.census import take_census
 from shared.admin.command import Office
 from shared.admin.output import age, count_text, echo_json, octets
 from shared.admin.spool import spool_of
@@ -20,6 +19,7 @@ from shared.routing.lane import Lane
 from shared.service.lock import lock_path, running_pid
 from shared.service.status_file import read_status
 from shared.spool.spool import Spool
+from shared.survey.census import take_census
 
 DAEMONS = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "MercuryE"}
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 from desk import Desk
 
-from shared.admin.census import SAMPLE, Census, _Sample, take_census
 from shared.routing.lane import Lane
+from shared.survey.census import SAMPLE, Census, _Sample, take_census
 
 
 @pytest.mark.parametrize("count", [1, 7, SAMPLE, SAMPLE + 1, 10 * SAMPLE + 3])
@@ -23,7 +23,7 @@ def test_a_sample_is_even_and_of_bounded_size(count: int) -> None:
 
 
 def test_a_large_lane_is_estimated(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.admin.census.SAMPLE", 4)
+    monkeypatch.setattr("shared.survey.census.SAMPLE", 4)
     for number in range(16):
         desk.put(f"0000-{number:04d}", to=("a@x.example",))
     census = take_census(desk.spool, Lane.RELAY)

@@ -6,9 +6,10 @@ import json
 
 from desk import ARRIVED, Desk
 
-from shared.admin.story import tell
+from shared.admin.steps import line_of
 from shared.history.search import History
 from shared.routing.lane import Lane
+from shared.survey.story import tell
 
 ONE = "7Q2M-K4ZC"
 
@@ -76,6 +77,6 @@ def test_a_step_is_one_printable_line(desk: Desk) -> None:
 def test_the_story_of_a_report_names_the_message_it_is_about(desk: Desk) -> None:
     record(desk, "mercury-c.jsonl", ARRIVED, "message-bounced", id="0000-0000", report=ONE)
     [step] = tell(desk.spool, history(desk), ONE)
-    assert step.fields == {"cause": "0000-0000"} and "made to report" in step.line()
+    assert step.fields == {"cause": "0000-0000"} and "made to report" in line_of(step)
     [step] = tell(desk.spool, history(desk), "0000-0000")
     assert step.fields["report"] == ONE

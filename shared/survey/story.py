@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from shared.admin.output import moment
 from shared.history.search import History
-from shared.mail.reply import printable
 from shared.observe.events import MESSAGE_ACCEPTED
 from shared.routing.lane import Lane
 from shared.spool.queue_entry import list_entries
@@ -26,7 +24,6 @@ _TWIN_PREFIX = "recipient-"
 _ARRIVED = "arrived"
 #  Not in the event list: what `message-bounced` and the like are in the story of the report.
 REPORTED = "made to report about a message"
-_NAMES = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "MercuryE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +37,6 @@ class Step:
 
     def as_json(self) -> dict[str, Any]:
         return {"at": self.at, "daemon": self.daemon, "event": self.event, **self.fields}
-
-    def line(self) -> str:
-        """For people: when, who, what, for whom, what was answered, and the rest as key=value."""
-        fields = dict(self.fields)
-        words = [self.event.replace("-", " ")]
-        if recipient := fields.pop("recipient", ""):
-            words.append(f"<{recipient}>")
-        if host := fields.pop("host", ""):
-            words.append(f"by {host}")
-        text = " ".join(words)
-        said = [str(value) for key in ("reply", "detail", "reason") if (value := fields.pop(key, ""))]
-        rest = [f"{key}={value}" for key, value in fields.items()]
-        text += (": " + "; ".join(said) if said else "") + ("  " + " ".join(rest) if rest else "")
-        return printable(f"{moment(self.at)}  {_NAMES.get(self.daemon, self.daemon):<8}  {text}")
 
 
 def tell(spool: Spool, history: History, queue_id: str) -> list[Step]:

@@ -1,6 +1,6 @@
 """What the history tells of messages: which lines belong together, and what became of each message.
 
-Not here: where the lines come from (shared/history), how they are shown (find.py, story.py).
+Not here: where the lines come from (shared/history), how they are shown (shared/admin/find.py).
 """
 
 from __future__ import annotations
