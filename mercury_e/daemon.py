@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +14,22 @@ from mercury_e.policies import Policies
 from mercury_e.policy_page import PolicyPages
 from mercury_e.probe import Probe
 from mercury_e.reach import Reach
+from mercury_e.report_desk import ReportDesk
+from mercury_e.report_post import ReportPost
 from mercury_e.route import EndToEndPlanner
 from shared.config.model import Config
 from shared.dns.resolver import Resolver
 from shared.observe.log import log
 from shared.routing.lane import Lane
+from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop
 from shared.routing.site import SiteWord
 from shared.routing.table import RoutingTable
 from shared.service.notice import post_notice
 from shared.service.sending import SendingDaemon
+from shared.smtp.client_events import Finished
+from shared.transport.carrier import Witness
+from shared.transport.dial import Unreached
 
 
 def direct_daemon(config: Config) -> DirectDaemon:
@@ -36,6 +43,7 @@ class DirectDaemon(SendingDaemon):
     def __init__(self, config: Config) -> None:
         self._lookout: Lookout | None = None
         self._policies: tuple[object, Policies] | None = None
+        self._desk: tuple[ReportDesk, asyncio.Task[None]] | None = None
         super().__init__(config, "e", Lane.DIRECT, self._end_to_end, _no_secret, _authorities)
         office = self._office
         self._lookout = Lookout(
@@ -51,11 +59,13 @@ class DirectDaemon(SendingDaemon):
 
     async def start(self) -> None:
         await super().start()
+        self._open_desk()
         if self._lookout is not None:
             self._lookout.begin()
 
     async def reload(self, config: Config) -> None:
         await super().reload(config)
+        self._open_desk()
         if self._lookout is not None:
             self._lookout.terms, self._lookout.prober = _terms(config), self._probe()
             self._lookout.suspect()
@@ -63,6 +73,7 @@ class DirectDaemon(SendingDaemon):
     async def stop(self, grace: float) -> None:
         if self._lookout is not None:
             await self._lookout.stop()
+        self._close_desk()
         await super().stop(grace)
         if self._policies is not None:
             self._policies[1].close()
@@ -96,6 +107,34 @@ class DirectDaemon(SendingDaemon):
             pages = PolicyPages(self._reactor, self._make_tls(), config.direct.mta_sts_port)
             self._policies = (mark, Policies(config.state, resolver, pages.fetch, reach.order_foreign, time.time))
         return self._policies[1]
+
+    def _witness(self) -> Witness | None:
+        return self._note_tls if self._config.direct.tls_reports else None
+
+    def _note_tls(self, leg: Leg, hop: NextHop, result: Finished | Unreached) -> None:
+        if self._desk is not None:
+            self._desk[0].note(leg, hop, result)
+
+    def _open_desk(self) -> None:
+        """TLS reports, if they are on; what the desk before it has counted is on disk."""
+        self._close_desk()
+        config = self._config
+        if not config.direct.tls_reports:
+            return
+        contact = f"postmaster@{(config.local.domains or (config.hostname,))[0]}"
+        order = Reach(own_addresses(), config.direct.allow_addresses).order_foreign
+        pages = PolicyPages(self._reactor, self._make_tls())
+        post = ReportPost(self._office, contact, self._resolver, pages, order)
+        known = self._policies[1].known if self._policies is not None else lambda domain: None
+        desk = ReportDesk(config.state, self._resolver, known, post, config.hostname, contact, time.time)
+        self._desk = (desk, asyncio.ensure_future(desk.keep()))
+
+    def _close_desk(self) -> None:
+        if self._desk is not None:
+            desk, keeping = self._desk
+            keeping.cancel()
+            desk.save()
+            self._desk = None
 
     def _probe(self) -> Probe:
         return Probe(self._resolver, self._config.direct.port, self._config.auto.timeout)

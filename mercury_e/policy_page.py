@@ -8,8 +8,10 @@ is asked for (policies.py).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
 
 from OpenSSL import SSL
 from service_identity import VerificationError
@@ -43,12 +45,19 @@ class PolicyPages:
 
     async def fetch(self, domain: str, addresses: Sequence[str]) -> bytes:
         """The policy file of `domain`, from mta-sts.`domain` at one of `addresses`. Raises PageUnusable."""
+        return await self._at_one_of(addresses, lambda address: self._fetch_from(domain, address))
+
+    async def post(self, url: str, addresses: Sequence[str], body: bytes) -> None:
+        """Give a report to the page `url`, an https: one (RFC 8460 §5.4). Raises PageUnusable, ValueError."""
+        await self._at_one_of(addresses, lambda address: self._post_to(url, address, body))
+
+    async def _at_one_of(self, addresses: Sequence[str], ask: Callable[[str], Awaitable[bytes]]) -> bytes:
         trouble = "its host has no address that we connect to"
         try:
             async with asyncio.timeout(self._timeout):
                 for address in addresses:
                     try:
-                        return await self._fetch_from(domain, address)
+                        return await ask(address)
                     except PageUnusable:
                         raise
                     except Exception as error:
@@ -60,7 +69,7 @@ class PolicyPages:
 
     async def _fetch_from(self, domain: str, address: str) -> bytes:
         host = f"mta-sts.{domain}"
-        agent = _web.Agent.usingEndpointFactory(self._reactor, _OneAddress(self, host, address))
+        agent = self._agent(host, address, self._port)
         port = "" if self._port == 443 else f":{self._port}"
         url = f"https://{host}{port}/.well-known/mta-sts.txt".encode("ascii")
         asked = agent.request(b"GET", url, Headers({"User-Agent": ["Mercury"], "Accept": ["text/plain"]}))
@@ -78,22 +87,34 @@ class PolicyPages:
             raise PageUnusable(fault)
         return await received.asFuture(asyncio.get_running_loop())
 
-    def endpoint(self, host: str, address: str) -> Any:
-        creator = self._tls.verified(host, self._port)
-        inner: Any = HostnameEndpoint(self._reactor, address, self._port, timeout=_CONNECT_TIMEOUT)
-        return wrapClientTLS(creator, inner)
+    async def _post_to(self, url: str, address: str, body: bytes) -> bytes:
+        parts = urlsplit(url)
+        agent = self._agent(parts.hostname or "", address, parts.port or 443)
+        headers = Headers({"User-Agent": ["Mercury"], "Content-Type": ["application/tlsrpt+gzip"]})
+        asked = agent.request(b"POST", url.encode("ascii"), headers, _web.FileBodyProducer(BytesIO(body)))
+        response = await asked.asFuture(asyncio.get_running_loop())
+        ignored: Deferred[bytes] = Deferred()
+        ignored.addErrback(lambda failure: b"")
+        response.deliverBody(_Body(ignored, 0))
+        if not 200 <= response.code < 300:
+            raise PageUnusable(f"status {response.code}")
+        return b""
+
+    def _agent(self, host: str, address: str, port: int) -> Any:
+        """Connects to `address` whatever the URL says, and believes nobody but `host` there."""
+        creator = self._tls.verified(host, port)
+        inner: Any = HostnameEndpoint(self._reactor, address, port, timeout=_CONNECT_TIMEOUT)
+        return _web.Agent.usingEndpointFactory(self._reactor, _OneEndpoint(wrapClientTLS(creator, inner)))
 
 
-class _OneAddress:
+class _OneEndpoint:
     """An agent's way to the address that we looked up."""
 
-    def __init__(self, pages: PolicyPages, host: str, address: str) -> None:
-        self._pages = pages
-        self._host = host
-        self._address = address
+    def __init__(self, endpoint: Any) -> None:
+        self._endpoint = endpoint
 
     def endpointForURI(self, uri: Any) -> Any:
-        return self._pages.endpoint(self._host, self._address)
+        return self._endpoint
 
 
 class _Body(Receiver):

@@ -64,13 +64,14 @@ class Dns(Setting):
 class Direct(Setting):
     """`allow_addresses`: networks in private, loopback or reserved space that an MX may point into. `authorities`: a
     PEM file of the only ones to believe. `dane`: TLSA records are looked for. `mta_sts`: so are policies, at this
-    port."""
+    port. `tls_reports`: other domains are told how TLS to them went."""
 
     port: Port = 25
     allow_addresses: tuple[Network, ...] = ()
     dane: Flag = True
     mta_sts: Flag = True
     mta_sts_port: Port = 443
+    tls_reports: Flag = False
     authorities: File | None = None
 
 

@@ -164,6 +164,8 @@ STS_POLICY_FETCHED = Event("sts-policy-fetched", "a domain's MTA-STS policy was 
 STS_POLICY_UNUSABLE = Event(
     "sts-policy-unusable", "a domain's MTA-STS policy cannot be fetched, read or kept", Priority.NOTICE
 )
+TLS_REPORT_SENT = Event("tls-report-sent", "a domain was told how TLS to it went on a day")
+TLS_REPORT_UNSENT = Event("tls-report-unsent", "a TLS report could not be sent or kept", Priority.NOTICE)
 USERS_REFUSED = Event("users-refused", "the list of users or aliases has an error; the old one stays", Priority.ERROR)
 
 CERTIFICATES_RENEWED = Event(

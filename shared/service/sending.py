@@ -20,7 +20,7 @@ from shared.service.notice import post_notice
 from shared.service.post_office import PostOffice, retry_policy
 from shared.service.trouble import StartTrouble
 from shared.tls.client import ClientTls, TrustUnusable
-from shared.transport.carrier import InNameOf, SmtpCarrier
+from shared.transport.carrier import InNameOf, SmtpCarrier, Witness
 from shared.transport.dial import TokenSource
 from shared.transport.steward import Steward
 
@@ -88,6 +88,7 @@ class SendingDaemon:
         is_other_way = (
             config.dns != self._config.dns
             or config.hostname != self._config.hostname
+            or config.direct.tls_reports != self._config.direct.tls_reports
             or self._authorities(config) != self._authorities(self._config)
         )
         self._config = config
@@ -146,6 +147,10 @@ class SendingDaemon:
     def _say_unreached(self) -> None:
         """A message has just found nobody to go to. Nothing follows from that here."""
 
+    def _witness(self) -> Witness | None:
+        """Who is told of every message that is given to a hop."""
+        return None
+
     def _make_resolver(self) -> Resolver:
         dns = self._config.dns
         return Resolver(dns.servers, dns.timeout, is_trusted=dns.trust_ad)
@@ -165,6 +170,7 @@ class SendingDaemon:
             tls=self._make_tls(),
             are_smarthosts=self._lane is Lane.RELAY,
             unreached=self._say_unreached,
+            witness=self._witness(),
             steward=self._steward,
             in_name_of=self._in_name_of,
             tokens=self._tokens,

@@ -50,13 +50,16 @@ class _Load:
     leg: Leg
 
 
+Witness = Callable[[Leg, NextHop, Finished | Unreached], object]
+
+
 class SmtpCarrier:
     """Satisfies shared.delivery.carrier.Carrier. `helo` is our own host name. See Dialer for the other arguments.
 
     `are_smarthosts`: a hop that fails where there are others is passed over until a probe has found it well, and a
-    refusal to relay is not the recipient's fault. `unreached` is called when a message found no hop at all.
-    `steward`: keeps to the terms of hops and the book of what is known
-    of them; a carrier without one has hops without terms. `in_name_of` gives envelope and message as they go to a hop
+    refusal to relay is not the recipient's fault. `unreached` is called when a message found no hop at all, `witness`
+    with whatever came of giving one to a hop. `steward`: keeps to the terms of hops and the book of what is known of
+    them; a carrier without one has hops without terms. `in_name_of` gives envelope and message as they go to a hop
     that takes mail in the name of its account only.
     """
 
@@ -73,6 +76,7 @@ class SmtpCarrier:
         source_addresses: tuple[str, ...] = (),
         are_smarthosts: bool = False,
         unreached: Callable[[], object] | None = None,
+        witness: Witness | None = None,
         steward: Steward | None = None,
         in_name_of: InNameOf | None = None,
         tokens: TokenSource | None = None,
@@ -94,6 +98,7 @@ class SmtpCarrier:
         self._reactor = reactor
         self._limits = limits
         self._unreached = unreached
+        self._witness = witness
         self._back_off: BackOff[NextHop, Unreached] = BackOff(reactor.seconds, chance)
         self._infirmary = Infirmary(reactor, self._dialer.dial, self._note_recovered) if are_smarthosts else None
         self._steward = steward
@@ -210,6 +215,8 @@ class SmtpCarrier:
             pool = self._pool(hop)
             batch, rest = first_batch(recipients, min(most, pool.most_recipients), pool.most_domains)
             result = await pool.submit(envelope, batch, content)
+            if self._witness is not None:
+                self._witness(leg, hop, result)
             if isinstance(result, Unreached):
                 return [*unanswered, *recipients], result
             outcomes.update(self._explained(result.outcomes, leg.reason, before))

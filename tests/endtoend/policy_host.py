@@ -18,11 +18,13 @@ class Page:
 
 
 class PolicyHost:
-    """`pages` by host name without its port; `asked` are the names asked for, in order."""
+    """`pages` by host name without its port; `asked` are the names asked for, in order, and `given` what was posted."""
 
     def __init__(self, address: str, port: int, certificate: Path, key: Path, pages: dict[str, Page]) -> None:
         self.port = port
         self.asked: list[str] = []
+        self.given: list[tuple[str, bytes]] = []
+        given = self.given
         asked = self.asked
 
         class Answer(http.server.BaseHTTPRequestHandler):
@@ -37,6 +39,12 @@ class PolicyHost:
                     self.send_header("Location", page.location)
                 self.end_headers()
                 self.wfile.write(page.body)
+
+            def do_POST(self) -> None:
+                given.append((self.headers["Content-Type"], self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -7,7 +7,9 @@ behind unbound with a trust anchor of its own, and policies from an HTTPS server
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import json
 import re
 import smtplib
 from collections.abc import Iterator
@@ -140,6 +142,10 @@ class World:
             plain += [f"{odd} MX 10 mx.{odd}", f"mx.{odd} A {ADDRESS['none']}", f'_mta-sts.{odd} TXT "v=STSv1; id=1"']
             plain.append(f"mta-sts.{odd} A {POLICY_ADDRESS}")
             self.pages[f"mta-sts.{odd}.plain.test"] = ODD.get(odd, Page(ENFORCE))
+        page = f"https://mta-sts.{next(iter(ODD))}.plain.test:{self.policy_host.port}/reports"
+        for name, address in (("by-mail", f"mailto:tls@{domain('nothing', 'none')}"), ("by-page", page)):
+            plain += [f"{name} MX 10 mx.{name}", f"mx.{name} A {ADDRESS['good']}"]
+            plain.append(f'_smtp._tls.{name} TXT "v=TLSRPTv1; rua={address}"')
         return "\n".join(signed) + "\n", "\n".join(plain) + "\n"
 
     def _tlsa(self, mode: str, kind: str) -> str:
@@ -277,3 +283,27 @@ def test_what_the_sender_says_of_tls_counts(world: World, office: Site) -> None:
     send(office, list(required), options=("REQUIRETLS",))
     seen = outcomes(office, len(waived) + len(required))
     assert {who: seen[who]["reply"].split()[1] for who in required} == required
+
+
+def test_domains_that_ask_are_told_when_the_day_is_over(world: World, office: Site) -> None:
+    """TLS-RPT: by mail and by HTTPS, about a day that was counted before a restart."""
+    office.config["direct"]["tls_reports"] = True
+    office.write_config()
+    office.stop("e")
+    office.start("e")
+    send(office, ["a@by-mail.plain.test", "a@by-page.plain.test"])
+    outcomes(office, 2)
+    office.stop("e")
+    book = office.root / "state" / "tls-report.json"
+    counted = json.loads(book.read_text())
+    assert sorted(counted["domains"]) == ["by-mail.plain.test", "by-page.plain.test"]
+    book.write_text(json.dumps({**counted, "day": "2026-01-01"}))
+    office.start("e")
+    mails = eventually(lambda: world.far_ends[-1].find("Report Domain: by-mail.plain.test"), seconds=60)
+    part = mails[0].content.split(b"base64\r\n")[1].split(b"\r\n\r\n")[1]
+    report = json.loads(gzip.decompress(base64.b64decode(part)))
+    assert report["date-range"]["start-datetime"] == "2026-01-01T00:00:00Z"
+    assert report["policies"][0]["summary"]["total-successful-session-count"] == 1
+    [(kind, body)] = eventually(lambda: world.policy_host.given, seconds=60)
+    assert kind == "application/tlsrpt+gzip"
+    assert json.loads(gzip.decompress(body))["policies"][0]["policy"]["policy-domain"] == "by-page.plain.test"

@@ -1,0 +1,225 @@
+"""TLS reports: what is counted (tls_report.py), what is kept, and who is told when the day is over (report_desk.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.zones import FakeResolver
+
+from mercury_e.mta_sts import Mode, Policy
+from mercury_e.policies import Known
+from mercury_e.report_desk import ReportDesk
+from mercury_e.tls_report import DayBook, read_addresses
+from shared.mail.address import parse_address
+from shared.mail.envelope import Recipient
+from shared.mail.outcome import Delivered
+from shared.mail.reply import Reply
+from shared.routing.leg import Leg
+from shared.routing.next_hop import NextHop, Tls, Trust
+from shared.smtp.client_events import Ended, Finished, Security
+from shared.smtp.judge import End
+from shared.transport.dial import Unreached
+
+NOON = 1_795_435_200.0  #  2026-11-23 12:00 UTC
+DAY = 86400.0
+HOP = NextHop("mx.one.example", 25, Tls.OPPORTUNISTIC, addresses=("192.0.2.1",))
+GOOD = Security("TLSv1.3", "TLS_AES_256_GCM_SHA384", "its certificate")
+DOUBT = Security("TLSv1.3", "TLS_AES_256_GCM_SHA384", doubt="certificate has expired")
+POLICY = Known("1", NOON, "version: STSv1\nmode: testing\n", Policy(Mode.TESTING, ("mx.one.example",), 86400))
+
+
+@pytest.mark.parametrize(
+    ("records", "addresses"),
+    [
+        (["v=TLSRPTv1;rua=mailto:a@x.example"], ("mailto:a@x.example",)),
+        (
+            ["v=TLSRPTv1; rua=https://x.example/r , mailto:b@x.example;"],
+            ("https://x.example/r", "mailto:b@x.example"),
+        ),
+        (["v=TLSRPTv1; rua=ftp://x.example, http://x.example"], ()),
+        (["v=TLSRPTv1; rua=mailto:a@x.example\r\nBcc: c@x.example"], ()),
+        (["v=TLSRPTv1;rua=mailto:a@x.example", "v=TLSRPTv1;rua=mailto:b@x.example"], ()),
+        (["v=TLSRPTv2;rua=mailto:a@x.example"], ()),
+        ([], ()),
+    ],
+)
+def test_where_reports_are_wanted(records: list[str], addresses: tuple[str, ...]) -> None:
+    assert read_addresses(records) == addresses
+
+
+class Office:
+    """A desk with a clock, and what left it. Addresses in `broken` take nothing."""
+
+    def __init__(self, folder: Path, record: str = "v=TLSRPTv1; rua=mailto:tls@one.example") -> None:
+        self.now = NOON
+        self.known: dict[str, Known] = {}
+        self.broken: set[str] = set()
+        self.mails: list[tuple[str, bytes]] = []
+        self.posts: list[tuple[str, bytes]] = []
+        self._folder = folder
+        self._resolver = FakeResolver({"_smtp._tls.one.example": {"TXT": [record]}})
+        self.desk = self.opened()
+
+    def opened(self) -> ReportDesk:
+        self.desk = ReportDesk(self._folder, self._resolver, self.known.get, self, "mail.hq.example",
+                               "postmaster@hq.example", lambda: self.now)  # fmt: skip
+        return self.desk
+
+    async def mail(self, address: str, message: bytes) -> None:
+        if address in self.broken:
+            raise OSError("full")
+        self.mails.append((address, message))
+
+    async def https(self, url: str, body: bytes) -> None:
+        if url in self.broken:
+            raise OSError("status 500")
+        self.posts.append((url, body))
+
+    def note(self, result: Finished | Unreached, hop: NextHop = HOP, domain: str = "one.example") -> None:
+        self.desk.note(Leg("x", (Recipient(parse_address(f"a@{domain}")),), (hop,)), hop, result)
+
+    def turn(self, later: float = DAY) -> None:
+        self.now += later
+        asyncio.run(self.desk.turn())
+
+    def report(self) -> dict[str, Any]:
+        [(_, raw)] = self.mails
+        message = message_from_bytes(raw, policy=policy.default)
+        assert message.get_content_type() == "multipart/report" and message["TLS-Required"] == "No"
+        text, part = message.iter_parts()
+        assert text.get_content_type() == "text/plain" and part.get_content_type() == "application/tlsrpt+gzip"
+        report: dict[str, Any] = json.loads(gzip.decompress(part.get_payload(decode=True)))
+        return report
+
+
+def over(security: Security | None, words: str = "") -> Finished:
+    who = Recipient(parse_address("a@one.example"))
+    return Finished({who: Delivered(Reply(250, "2.0.0", "ok"), detail=words)}, security=security)
+
+
+def lost(end: End, words: str = "") -> Unreached:
+    return Unreached(Ended(end, None, words), "mx.one.example")
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def test_a_day_is_told_the_day_after_and_once(office: Office) -> None:
+    for _ in range(3):
+        office.note(over(GOOD))
+    office.note(lost(End.NO_TLS))
+    office.turn(3600)
+    assert not office.mails
+    office.turn()
+    report = office.report()
+    assert report["date-range"] == {"start-datetime": "2026-11-23T00:00:00Z", "end-datetime": "2026-11-23T23:59:59Z"}
+    assert report["organization-name"] == "mail.hq.example" and report["contact-info"] == "postmaster@hq.example"
+    assert report["report-id"] == "2026-11-23.one.example@mail.hq.example"
+    [told] = report["policies"]
+    assert told["policy"] == {"policy-type": "no-policy-found", "policy-domain": "one.example"}
+    assert told["summary"] == {"total-successful-session-count": 3, "total-failure-session-count": 1}
+    assert told["failure-details"] == [
+        {
+            "result-type": "starttls-not-supported",
+            "receiving-mx-hostname": "mx.one.example",
+            "receiving-ip": "192.0.2.1",
+            "failed-session-count": 1,
+        }
+    ]
+    office.turn()
+    assert len(office.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("result", "kind"),
+    [
+        (lost(End.TLS, "certificate verify failed (certificate has expired)"), "certificate-expired"),
+        (lost(End.TLS, "the certificate does not name mx.one.example"), "certificate-host-mismatch"),
+        (lost(End.TLS, "certificate verify failed (self-signed certificate)"), "certificate-not-trusted"),
+        (lost(End.TLS, "its certificate is none that its TLSA records speak of"), "validation-failure"),
+        (over(None, "in clear: TLS is not offered"), "starttls-not-supported"),
+        (over(None, "in clear: TLS failed (waited 60 s for the handshake)"), "validation-failure"),
+        (over(DOUBT), ""),
+        (lost(End.UNREACHABLE), None),
+    ],
+)
+def test_how_tls_failed(office: Office, result: Finished | Unreached, kind: str | None) -> None:
+    office.note(result)
+    office.turn()
+    if kind is None:
+        assert not office.mails
+        return
+    [told] = office.report()["policies"]
+    assert [each["result-type"] for each in told.get("failure-details", ())] == ([kind] if kind else [])
+
+
+def test_a_policy_in_testing_tells_what_it_would_have_kept_back(office: Office) -> None:
+    office.known["one.example"] = POLICY
+    office.note(over(DOUBT))
+    office.turn()
+    [told] = office.report()["policies"]
+    assert told["policy"] == {
+        "policy-type": "sts",
+        "policy-string": ["version: STSv1", "mode: testing"],
+        "policy-domain": "one.example",
+        "mx-host": ["mx.one.example"],
+    }
+    assert told["failure-details"][0]["result-type"] == "certificate-expired"
+
+
+def test_dane_is_told_with_its_records(office: Office) -> None:
+    trust = Trust(associations=((3, 1, 1, b"\xab" * 32),))
+    office.note(over(GOOD), NextHop("mx.one.example", 25, Tls.DANE, trust=trust))
+    office.turn()
+    [told] = office.report()["policies"]
+    assert told["policy"] == {
+        "policy-type": "tlsa",
+        "policy-string": ["3 1 1 " + "ab" * 32],
+        "policy-domain": "mx.one.example",
+    }
+
+
+def test_counts_outlive_a_restart_and_a_day_that_ended_meanwhile_is_told(office: Office) -> None:
+    office.note(over(GOOD))
+    office.note(lost(End.NO_TLS))
+    office.turn(60)
+    office.now += 2 * DAY
+    office.opened()
+    office.turn(0)
+    assert office.report()["policies"][0]["summary"]["total-failure-session-count"] == 1
+
+
+def test_the_first_address_that_takes_it_is_enough(tmp_path: Path) -> None:
+    office = Office(tmp_path, "v=TLSRPTv1; rua=https://one.example/r,mailto:tls@one.example,mailto:more@one.example")
+    office.broken = {"https://one.example/r"}
+    office.note(over(GOOD))
+    office.turn()
+    assert [address for address, _ in office.mails] == ["tls@one.example"]
+    office.broken.clear()
+    office.note(over(GOOD))
+    office.turn()
+    [(_, body)] = office.posts
+    assert json.loads(gzip.decompress(body))["policies"] and len(office.mails) == 1
+
+
+def test_who_did_not_ask_is_not_told_and_what_is_off_is_not_counted(office: Office) -> None:
+    office.note(over(GOOD), domain="two.example")
+    office.note(over(None), NextHop("mx.one.example", 25, Tls.OFF))
+    office.turn()
+    assert not office.mails
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"day": "2026-11-22", "domains": {"x": 3}}'])
+def test_a_file_that_cannot_be_read_begins_anew(office: Office, tmp_path: Path, content: str) -> None:
+    (tmp_path / "tls-report.json").write_text(content)
+    office.opened()
+    office.turn(60)
+    assert DayBook.from_text((tmp_path / "tls-report.json").read_text()).day == "2026-11-23"
