@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mercury_e.breaker import Knock, Rules
 from mercury_e.interfaces import own_addresses
-from mercury_e.lookout import Lookout, Terms
+from mercury_e.lookout import Lookout, Rounds
+from mercury_e.manners import Manner
 from mercury_e.policies import Policies
 from mercury_e.policy_page import PolicyPages
 from mercury_e.probe import Probe
@@ -18,13 +19,16 @@ from mercury_e.report_desk import ReportDesk
 from mercury_e.report_post import ReportPost
 from mercury_e.route import EndToEndPlanner
 from shared.config.model import Config
+from shared.config.sending import Destination
 from shared.dns.resolver import Resolver
 from shared.observe.log import log
+from shared.routing.budget import Budget, Limit, Over, Unit
 from shared.routing.lane import Lane
 from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop
 from shared.routing.site import SiteWord
 from shared.routing.table import RoutingTable
+from shared.routing.terms import NO_TERMS, Terms
 from shared.service.notice import post_notice
 from shared.service.sending import SendingDaemon
 from shared.smtp.client_events import Finished
@@ -49,7 +53,7 @@ class DirectDaemon(SendingDaemon):
         self._lookout = Lookout(
             office.spool.root,
             office.spool.node,
-            _terms(config),
+            _rounds(config),
             self._probe(),
             self._on_auto,
             self._notify,
@@ -67,7 +71,7 @@ class DirectDaemon(SendingDaemon):
         await super().reload(config)
         self._open_desk()
         if self._lookout is not None:
-            self._lookout.terms, self._lookout.prober = _terms(config), self._probe()
+            self._lookout.rounds, self._lookout.prober = _rounds(config), self._probe()
             self._lookout.suspect()
 
     async def stop(self, grace: float) -> None:
@@ -95,6 +99,7 @@ class DirectDaemon(SendingDaemon):
             allowed=direct.allow_addresses,
             own_addresses=own,
             dane=direct.dane,
+            manners=[_manner(said) for said in direct.destinations],
             policies=self._policies_by(config, resolver, Reach(own, direct.allow_addresses)),
         )
 
@@ -174,9 +179,16 @@ def blocked_notice(site: str, hostname: str, knocks: Sequence[Knock]) -> list[st
     ]
 
 
-def _terms(config: Config) -> Terms:
+def _manner(said: Destination) -> Manner:
+    limits = (Limit(Unit.MESSAGES, said.rate.count, said.rate.seconds),) if said.rate else ()
+    is_plain = not limits and said.recipients is None
+    terms = NO_TERMS if is_plain else Terms(Budget(limits, over=Over.WAIT), said.recipients or 0)
+    return Manner(said.hosts, said.connections or 0, terms)
+
+
+def _rounds(config: Config) -> Rounds:
     auto = config.auto
-    return Terms(auto.hosts, auto.every, auto.again, Rules(auto.bad_rounds, auto.good_rounds, auto.stay))
+    return Rounds(auto.hosts, auto.every, auto.again, Rules(auto.bad_rounds, auto.good_rounds, auto.stay))
 
 
 def _authorities(config: Config) -> Path | None:

@@ -32,7 +32,7 @@ class Prober(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Rounds:
     """What the configuration says: the hosts, the seconds between rounds, and how long one may take."""
 
     hosts: tuple[str, ...]
@@ -49,14 +49,14 @@ class Lookout:
         self,
         spool: Path,
         node: str,
-        terms: Terms,
+        rounds: Rounds,
         prober: Prober,
         watched: Callable[[], Mapping[str, Sequence[NextHop]]],
         notify: Callable[[str, tuple[Knock, ...]], Awaitable[None]],
         clock: Callable[[], float],
         report: Callable[..., None],
     ) -> None:
-        self.terms = terms
+        self.rounds = rounds
         self.prober = prober
         self._spool = spool
         self._node = node
@@ -82,14 +82,14 @@ class Lookout:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            rest = self.terms.every
+            rest = self.rounds.every
             try:
                 if watched := self._watched():
                     rest = await self.round(watched)
             except Exception as error:
                 self._report(events.FAULT, where="watch over port 25", error=repr(error))
             #  However many deliveries fail, there is at most one round in `again` seconds.
-            shortest = min(rest, self.terms.again)
+            shortest = min(rest, self.rounds.again)
             await asyncio.sleep(shortest)
             if rest > shortest:
                 await self._wait(rest - shortest)
@@ -106,8 +106,8 @@ class Lookout:
         document = self._read()
         now = self._clock()
         if self._is_led_by_another(document, now):
-            return self.terms.every
-        knocks = await self.prober.knock_at(self.terms.hosts)
+            return self.rounds.every
+        knocks = await self.prober.knock_at(self.rounds.hosts)
         relays = await asyncio.gather(*(self.prober.takes_connections(hops) for hops in watched.values()))
         now = self._clock()
         known = document.get("sites", {})
@@ -117,7 +117,7 @@ class Lookout:
         for name, relay_answers in zip(watched, relays, strict=True):
             before = _circuit(known.get(name))
             verdicts[name] = judge_round(knocks, relay_answers)
-            circuits[name] = step(before, verdicts[name], now, self.terms.rules)
+            circuits[name] = step(before, verdicts[name], now, self.rounds.rules)
             if circuits[name].is_relaying != before.is_relaying:
                 changed.append(name)
         self._write(now, knocks, circuits)
@@ -128,8 +128,8 @@ class Lookout:
         )
         for name in changed:
             await self._tell(name, circuits[name], knocks)
-        is_in_doubt = any(circuit.is_in_doubt(self.terms.rules) for circuit in circuits.values())
-        return self.terms.again if is_in_doubt else self.terms.every
+        is_in_doubt = any(circuit.is_in_doubt(self.rounds.rules) for circuit in circuits.values())
+        return self.rounds.again if is_in_doubt else self.rounds.every
 
     async def _tell(self, name: str, circuit: Circuit, knocks: tuple[Knock, ...]) -> None:
         if not circuit.is_relaying:
@@ -142,7 +142,7 @@ class Lookout:
     def _is_led_by_another(self, document: Mapping[str, Any], now: float) -> bool:
         if document.get("node") in (None, self._node):
             return False
-        return 0 <= now - float(document.get("at", 0)) < _LEASE * self.terms.every
+        return 0 <= now - float(document.get("at", 0)) < _LEASE * self.rounds.every
 
     def _read(self) -> dict[str, Any]:
         try:

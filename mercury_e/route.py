@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from mercury_e.dane import Dane
 from mercury_e.demand import Demand, Finding, ask_dane, decide_hop, lacks_proof
+from mercury_e.manners import Manner, in_manner, manner_of
 from mercury_e.mta_sts import Policy
 from mercury_e.mx import (
     Exchangers,
@@ -89,6 +90,7 @@ class EndToEndPlanner:
         allowed: Collection[Network] = (),
         dane: bool = True,
         policies: PolicySource | None = None,
+        manners: Sequence[Manner] = (),
         shuffle: Callable[[list[MxRecord]], None] = random.shuffle,
     ) -> None:
         self._resolver = resolver
@@ -98,6 +100,7 @@ class EndToEndPlanner:
         self._reach = Reach(own_addresses, allowed)
         self._dane = dane
         self._policies = policies
+        self._manners = tuple(manners)
         self._shuffle = shuffle
 
     async def plan(self, envelope: Envelope, recipients: Sequence[Recipient]) -> Plan:
@@ -228,8 +231,12 @@ class EndToEndPlanner:
             else:
                 left_out += f"; not {target.host}: {hop}"
         if hops:
+            manner = manner_of(self._manners, destination) if self._manners else None
+            if manner is not None:
+                hops = [in_manner(hop, manner, destination) for hop in hops]
+            most = manner.connections if manner is not None else 0
             way = ", ".join(hop.host for hop in hops)
-            yield Leg(destination, recipients, tuple(hops), f"{first.reason}, by way of {way}{left_out}")
+            yield Leg(destination, recipients, tuple(hops), f"{first.reason}, by way of {way}{left_out}", most)
         else:
             for errand in errands:
                 settled.update(dict.fromkeys(errand.recipients, _unprotected(errand.domain, left_out[2:])))

@@ -28,7 +28,7 @@ FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floo
 PURE = {
     "shared.mail", "shared.smtp", "shared.routing", "shared.retry", "shared.dsn",
     "mercury_s.policy", "mercury_e.mx", "mercury_e.reach", "mercury_e.dane", "mercury_e.breaker",
-    "mercury_e.mta_sts", "mercury_e.tls_report",
+    "mercury_e.mta_sts", "mercury_e.tls_report", "mercury_e.manners",
 }  # fmt: skip
 WORLD = {"twisted", "socket", "ssl", "os", "time", "random", "secrets", "logging", "asyncio", "threading"}
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "misc"}

@@ -152,6 +152,14 @@ def parse_route_pattern(value: object) -> str:
         raise ValueError(f"{shown(text)}: {error}; write a domain, '*.domain', 'user@domain' or '*'")
 
 
+def parse_host_pattern(value: object) -> str:
+    """A host name, `*.domain` or `*`."""
+    pattern = parse_route_pattern(value)
+    if "@" in pattern:
+        raise ValueError(f"{shown(pattern)} is an address: write the name of a mail host, '*.domain' or '*'")
+    return pattern
+
+
 def parse_path(value: object, info: ValidationInfo) -> Path:
     """A path; a relative one counts from the folder of the file (the context's `folder`)."""
     if isinstance(value, Path):
@@ -248,6 +256,7 @@ Host = Annotated[str, BeforeValidator(parse_host)]
 IpAddress = Annotated[str, BeforeValidator(parse_ip)]
 Server = Annotated[str, BeforeValidator(parse_server)]
 Endpoint = Annotated[str, BeforeValidator(parse_endpoint)]
+HostPattern = Annotated[str, BeforeValidator(parse_host_pattern)]
 Pattern = Annotated[str, BeforeValidator(parse_route_pattern)]
 File = Annotated[Path, BeforeValidator(parse_path)]
 SecretFile = Annotated[Path, BeforeValidator(parse_secret)]

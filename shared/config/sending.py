@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from shared.config.rate import Frequency
 from shared.config.scalars import (
     Count,
     Duration,
@@ -15,6 +16,7 @@ from shared.config.scalars import (
     Factor,
     File,
     Flag,
+    HostPattern,
     Network,
     Port,
     Server,
@@ -61,6 +63,15 @@ class Dns(Setting):
     trust_ad: Flag = False
 
 
+class Destination(Setting):
+    """What the mail hosts that match `hosts` want; of a set of hosts, the best one is looked at."""
+
+    hosts: Several[HostPattern]
+    connections: Count | None = None
+    rate: Frequency | None = None
+    recipients: Count | None = None
+
+
 class Direct(Setting):
     """`allow_addresses`: networks in private, loopback or reserved space that an MX may point into. `authorities`: a
     PEM file of the only ones to believe. `dane`: TLSA records are looked for. `mta_sts`: so are policies, at this
@@ -73,6 +84,7 @@ class Direct(Setting):
     mta_sts_port: Port = 443
     tls_reports: Flag = False
     authorities: File | None = None
+    destinations: tuple[Destination, ...] = ()
 
 
 #  Mail hosts of large providers, each run by somebody else: that all of them are down at once does not happen.

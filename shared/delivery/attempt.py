@@ -116,7 +116,7 @@ async def _travel(crew: Crew, load: Load, leg: Leg) -> Mapping[Recipient, Outcom
     """None: there was no room."""
     destinations, name = crew.destinations, leg.destination
     load.arrive()
-    if not destinations.enter_now(name) and not await destinations.enter(name):
+    if not destinations.enter_now(name, leg.most) and not await destinations.enter(name):
         return None
     is_well = False
     try:

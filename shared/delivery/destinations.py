@@ -25,12 +25,13 @@ MOST_REMEMBERED = 10_000
 @dataclass(slots=True)
 class _Destination:
     """`coming`: entries that were called back for its sake and have not got here yet. `is_stuck`: somebody has waited
-    in vain since the last leg ended."""
+    in vain since the last leg ended. `most` at once, if it is not 0."""
 
     busy: int = 0
     coming: int = 0
     is_well: bool = False
     is_stuck: bool = False
+    most: int = 0
     queue: deque[asyncio.Future[bool]] = field(default_factory=deque)
 
     @property
@@ -46,11 +47,12 @@ class Destinations:
         self._known: dict[str, _Destination] = {}
         self._queues: dict[str, _Destination] = {}
 
-    def enter_now(self, name: str) -> bool:
-        """Take a slot if there is room without waiting; then `leave` it."""
+    def enter_now(self, name: str, most: int = 0) -> bool:
+        """Take a slot if there is room without waiting; then `leave` it. `most`: see Leg."""
         it = self._known.get(name)
         if it is None:
             it = self._note(name)
+        it.most = most
         if it.queue or not self._has_room(it):
             return False
         it.busy += 1
@@ -125,7 +127,9 @@ class Destinations:
 
     def _limit(self, it: _Destination) -> int:
         room = self._free * SHARE_OF_THE_WELL
-        return room if it.is_well else min(room, MOST_OF_THE_UNPROVEN)
+        if not it.is_well:
+            room = min(room, MOST_OF_THE_UNPROVEN)
+        return min(room, it.most) if it.most else room
 
     def _admit(self) -> None:
         """Whoever waits and has room now; destinations in turns."""

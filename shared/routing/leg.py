@@ -13,12 +13,14 @@ from shared.routing.next_hop import NextHop
 @dataclass(frozen=True, slots=True)
 class Leg:
     """`destination` names what concurrency and back-off are counted by, and what the operator reads:
-    a site's relay (`relay hq`), or a domain. `reason` says why these recipients go this way."""
+    a site's relay (`relay hq`), or a domain. `reason` says why these recipients go this way.
+    `most` legs may be under way there at once; 0: as many as go well."""
 
     destination: str
     recipients: tuple[Recipient, ...]
     hops: tuple[NextHop, ...] = ()
     reason: str = ""
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,8 @@ class SendingDaemon:
         self._read_secret = read_secret
         self._authorities = authorities
         self._in_name_of = in_name_of
-        #  What is counted and known of the smarthosts survives a reload.
-        self._steward = Steward(time.time, config.state) if lane is Lane.RELAY else None
+        #  What is counted and known of hops survives a reload; of smarthosts, a restart, too.
+        self._steward = Steward(time.time, config.state if lane is Lane.RELAY else None)
         self._office = PostOffice(config, name, asyncio.get_running_loop(), reactor)
         self._resolver = self._make_resolver()
         self._tokens = make_tokens(config, reactor, self._tell_postmaster) if make_tokens else None
@@ -118,8 +118,7 @@ class SendingDaemon:
         self._resolver.close()
         for task in self._retired:
             task.cancel()
-        if self._steward is not None:
-            self._steward.close()
+        self._steward.close()
         self._office.close()
 
     def is_progressing(self) -> bool:

@@ -280,7 +280,9 @@ class SmtpCarrier:
     def _pool(self, hop: NextHop) -> HopPool:
         pool = self._pools.get(hop)
         if pool is None:
-            steward, bandwidth = self._steward, hop.terms.bandwidth
+            #  The book is about smarthosts; of strangers there is no end.
+            steward = self._steward if self._infirmary is not None else None
+            bandwidth = hop.terms.bandwidth
             heard = steward.hear if steward is not None else None
             pace = self._pace(hop) if bandwidth else None
             pool = HopPool(

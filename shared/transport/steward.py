@@ -26,6 +26,8 @@ from shared.transport.dial import Unreached
 
 #  Seconds from a change to its writing.
 SAVE_AFTER = 1.0
+#  Of strangers, which are in no book, so many are counted at once; then all begin anew.
+MOST_STRANGERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,9 @@ class Steward:
     def _account(self, hop: NextHop) -> Account:
         account = self._accounts.get(hop.book_name)
         if account is None or account.budget != hop.terms.budget:
+            if self._folder is None and len(self._accounts) >= MOST_STRANGERS:
+                for known in (self._accounts, self._turns, self._pages):
+                    known.clear()
             kept = account.kept() if account is not None else self._page(hop).spent
             account = self._accounts[hop.book_name] = Account(hop.terms.budget, kept)
         return account

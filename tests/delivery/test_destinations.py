@@ -120,3 +120,17 @@ def test_no_slot_is_ever_lost_or_given_twice(steps: list[tuple[str, bool, bool]]
     for name in busy:
         destinations.leave(name, False)
     assert sum(fill(destinations, str(number)) for number in range(9)) == 6
+
+
+def test_a_destination_that_wants_few_at_once_gets_no_more_however_well_it_is() -> None:
+    it = Destinations(100)
+    assert it.enter_now("a", 2)
+    it.leave("a", is_well=True)
+    assert it.room("a") == 2
+    assert [it.enter_now("a", 2) for _ in range(3)] == [True, True, False]
+    assert it.room("a") == 0
+    assert it.enter_now("b")
+    it.leave("a", is_well=True)
+    assert it.room("a") == 1
+    assert it.enter_now("a", 0), "the limit is gone with the next configuration"
+    assert it.room("a") > 10

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from mercury_e.breaker import Finding, Knock, Rules
-from mercury_e.lookout import Lookout, Terms
+from mercury_e.lookout import Lookout, Rounds
 from shared.routing.next_hop import NextHop
 from shared.state.site_words import read_detours, read_port_25, write_port_25
 
-TERMS = Terms(("mx1", "mx2"), 300.0, 20.0, Rules(bad_rounds=2, good_rounds=2, stay=100.0))
+ROUNDS = Rounds(("mx1", "mx2"), 300.0, 20.0, Rules(bad_rounds=2, good_rounds=2, stay=100.0))
 RELAY = NextHop("relay.example")
 
 
@@ -26,12 +26,12 @@ class World:
         self.now = 1_000_000.0
         self.is_open = True
         self.relay = True
-        self.rounds = 0
+        self.count = 0
         self.notices: list[str] = []
         self.events: list[str] = []
 
     async def knock_at(self, endpoints: Sequence[str]) -> tuple[Knock, ...]:
-        self.rounds += 1
+        self.count += 1
         finding = Finding.ANSWERS if self.is_open else Finding.SILENT
         return tuple(Knock(endpoint, finding) for endpoint in endpoints)
 
@@ -47,7 +47,7 @@ class World:
     def lookout(self, node: str = "a") -> Lookout:
         watched = {"hq": (RELAY,), "lab": ()}
         return Lookout(
-            self.spool, node, TERMS, self, lambda: watched, self.notify, lambda: self.now, self.report
+            self.spool, node, ROUNDS, self, lambda: watched, self.notify, lambda: self.now, self.report
         )  # fmt: skip
 
     def round(self, lookout: Lookout) -> float:
@@ -63,9 +63,9 @@ def world(tmp_path: Path) -> World:
 def test_a_block_is_kept_and_only_sites_whose_relay_answers_go_there(world: World) -> None:
     lookout = world.lookout()
     world.is_open = False
-    assert world.round(lookout) == TERMS.again
+    assert world.round(lookout) == ROUNDS.again
     assert read_detours(world.spool) == {}
-    assert world.round(lookout) == TERMS.every
+    assert world.round(lookout) == ROUNDS.every
     assert list(read_detours(world.spool)) == ["hq"]
     assert world.notices == ["hq"]
 
@@ -76,7 +76,7 @@ def test_a_new_start_goes_on_where_the_old_one_was(world: World) -> None:
     world.round(world.lookout())
     assert list(read_detours(world.spool)) == ["hq"]
     world.is_open = True
-    assert world.round(world.lookout()) == TERMS.again
+    assert world.round(world.lookout()) == ROUNDS.again
     world.round(world.lookout())
     world.round(world.lookout())
     assert read_detours(world.spool) == {}
@@ -103,8 +103,8 @@ def test_of_two_hosts_on_a_spool_one_leads_until_it_is_gone(world: World) -> Non
     world.is_open = False
     for _ in range(5):
         world.round(world.lookout("b"))
-    assert world.rounds == 1 and read_port_25(world.spool)["node"] == "a"
-    world.now += 3 * TERMS.every
+    assert world.count == 1 and read_port_25(world.spool)["node"] == "a"
+    world.now += 3 * ROUNDS.every
     world.round(world.lookout("b"))
     assert read_port_25(world.spool)["node"] == "b"
 
@@ -122,11 +122,11 @@ def test_a_damaged_file_is_said_and_begun_anew(world: World) -> None:
 def test_suspicion_brings_the_next_round_forward(world: World) -> None:
     async def main() -> None:
         lookout = world.lookout()
-        lookout.terms = Terms(TERMS.hosts, 3600.0, 0.01, TERMS.rules)
+        lookout.rounds = Rounds(ROUNDS.hosts, 3600.0, 0.01, ROUNDS.rules)
         lookout.begin()
         try:
             async with asyncio.timeout(30):
-                while world.rounds < 3:
+                while world.count < 3:
                     lookout.suspect()
                     await asyncio.sleep(0.01)
         finally:
