@@ -28,6 +28,9 @@ _MOST_CLIENTS = 64
 _PEERGROUPS = 59  #  SO_PEERGROUPS of unix(7); Python has no name for it
 _MOST_GROUPS = 4096
 
+#  /proc/sys/kernel/overflowgid, which nobody changes.
+NOBODY = 65534
+
 DONE, REFUSED = "done", "refused"
 
 Answer = AsyncIterator[Mapping[str, Any]]
@@ -49,13 +52,18 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """`uid` is the account of the daemon, `gid` the group of the spool."""
+    """`uid` is the account of the daemon, `gid` the group of the spool.
+
+    `nobody` stands for every account and group that a user namespace does not know: in one of its own, a daemon sees
+    the group of the spool and that of a stranger as the same number, which therefore says nothing.
+    """
 
     uid: int
     gid: int
+    nobody: int = NOBODY
 
     def may_act(self, peer: Peer) -> bool:
-        return peer.uid in (0, self.uid) or self.gid in peer.groups
+        return peer.uid in (0, self.uid) or (self.gid != self.nobody and self.gid in peer.groups)
 
 
 @dataclass(frozen=True, slots=True)
