@@ -60,6 +60,7 @@ def _texts(fields: Mapping[str, Any], queue_id: str | None) -> Iterator[str]:
         who = f"{fields.get('account')} (uid {fields.get('uid')})"
         login = fields.get("login")
         who += f", logged in as {login}" if login and login != fields.get("account") else ""
+        who += f", for {fields['for']}" if fields.get("for") else ""
         count = fields.get("count")
         what = f"{fields.get('verb')} {fields.get('selection')}"
         what += "".join(f" {key}={value}" for key, value in (fields.get("options") or {}).items())

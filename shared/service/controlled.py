@@ -31,6 +31,7 @@ from shared.spool.spool import Spool
 from shared.state.audit import AuditLog, Caller
 
 LONGEST_WAIT = 300.0
+_LONGEST_PERSON = 320
 
 
 @runtime_checkable
@@ -54,7 +55,9 @@ class Controlled:
         outer: Daemon,
         config: Config,
         reload: Callable[[], Awaitable[str]] | None = None,
+        acts: bool = True,
     ) -> None:
+        """`reload` None: a worker. `acts`: whether an operator may have the spool changed by it."""
         self._name = name
         self._daemon = daemon
         self._outer = outer
@@ -69,7 +72,9 @@ class Controlled:
             "sessions": Service(self._tell_sessions),
         }
         if reload is not None:
-            services |= {"reload": Service(self._reload), "act": Service(self._act)}
+            services["reload"] = Service(self._reload)
+        if reload is not None and acts:
+            services["act"] = Service(self._act)
         self._socket = ControlSocket(socket_path(config.run, name), services, self._rights)
 
     async def start(self) -> None:
@@ -161,8 +166,15 @@ def _act_of(request: Mapping[str, Any], peer: Peer) -> Act:
     selection, options = request.get("selection", {}), request.get("options", {})
     if not isinstance(selection, dict) or not isinstance(options, dict):
         raise ValueError("selection and options are objects")
-    caller = Caller(peer.uid, account_of(peer.uid), login_of(str(peer.pid)))
+    caller = Caller(peer.uid, account_of(peer.uid), login_of(str(peer.pid)), _person(request.get("for", "")))
     words = {str(key): str(value) for key, value in options.items()}
     return Act(
         str(request.get("verb")), Selection.from_json(selection), caller, str(request.get("reason", "")), words
     )
+
+
+def _person(said: object) -> str:
+    """For whom the caller says that it acts: the login at the status page. Raises ValueError."""
+    if not isinstance(said, str) or len(said) > _LONGEST_PERSON or not said.isprintable():
+        raise ValueError("`for` is the name of somebody")
+    return said

@@ -29,15 +29,17 @@ _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK |
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who acts: the user id as the kernel knows it, its account, and the name of the login behind it (before sudo or
-    su), as far as that is known. `by` is what stands in trails."""
+    su), as far as that is known. `person` is for whom it says to act, as the status page does. `by` is what stands in
+    trails."""
 
     uid: int
     account: str
     login: str = ""
+    person: str = ""
 
     @property
     def by(self) -> str:
-        return self.login or self.account
+        return (self.login or self.account) + (f" for {self.person}" if self.person else "")
 
 
 class AuditLog:
@@ -72,6 +74,7 @@ class AuditLog:
                 "uid": caller.uid,
                 "account": caller.account,
                 "login": caller.login,
+                **({"for": caller.person} if caller.person else {}),
                 "verb": verb,
                 "selection": selection,
                 "reason": reason,
