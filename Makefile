@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := shared mercury_s mercury_c mercury_e tests benchmarks
 
-.PHONY: run test lint bench proof reference peers clean
+.PHONY: run test lint bench proof reference docs peers clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.ready-to-run
@@ -37,6 +37,12 @@ proof: $(VENV)/.ready-to-test peers
 reference: $(VENV)/.ready-to-run
 	PYTHONPATH=. $(BIN)/python docs/reference.py
 
+# docs/ as HTML and man pages, in build/docs.
+docs: $(VENV)/.ready-to-docs reference
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs/html
+	$(BIN)/sphinx-build -q -W --keep-going -b man docs build/docs/man
+	@echo "build/docs/html/index.html, build/docs/man"
+
 peers:
 	@tests/peers.sh
 
@@ -46,6 +52,10 @@ $(VENV)/.ready-to-run: setup.cfg pyproject.toml
 
 $(VENV)/.ready-to-test: setup.cfg pyproject.toml
 	@PYTHON="$(PYTHON)" .ci/venv $(VENV) "[test]"
+	@touch $@ $(VENV)/.ready-to-run
+
+$(VENV)/.ready-to-docs: setup.cfg pyproject.toml
+	@PYTHON="$(PYTHON)" .ci/venv $(VENV) "[docs]"
 	@touch $@ $(VENV)/.ready-to-run
 
 clean:

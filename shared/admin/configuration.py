@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from shared.admin.command import NOTHING_MATCHED, USAGE, Office, PrefixGroup
+from shared.admin.config_import import import_configuration
 from shared.admin.output import echo_json
 from shared.config.load import ConfigErrors, load
 from shared.mail.reply import printable
@@ -17,6 +18,9 @@ from shared.tls.certificate import CertificateTrouble
 @click.group(cls=PrefixGroup)
 def config() -> None:
     """Check and show the configuration."""
+
+
+config.add_command(import_configuration)
 
 
 @config.command()
