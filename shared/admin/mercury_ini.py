@@ -2,8 +2,8 @@
 
 The file is sections in brackets with lines `Keyword : value`; "#" and ";" begin a comment. Keywords are compared
 without spaces and underscores, as versions differ in them. Nothing is passed over in silence: each line is taken
-over, or named in the notes with the reason. Pure. Not here: what is proposed (proposal.py), files and the command line
-(config_import.py).
+over, or named in the notes with the reason. Pure. Not here: what is proposed (proposal.py), files and the command
+line (config_import.py).
 """
 
 from __future__ import annotations
