@@ -17,7 +17,7 @@ from shared.delivery.attempt import Report
 from shared.delivery.errands import Errands
 from shared.observe import events
 from shared.spool.lane import Claim, LaneFolder
-from shared.spool.owner import BEAT_EVERY, Owner
+from shared.spool.owner import BEAT_EVERY, LOOK_EVERY, Owner
 
 #  Names noticed at one go; between two goes the loop does other things.
 NAMES_AT_ONCE = 2000
@@ -39,7 +39,7 @@ class Limits:
 
     in_flight: int = 200
     claims_at_once: int = 64
-    adopt: float = 20.0
+    adopt: float = LOOK_EVERY
     sweep: float = 3600.0
     beat: float = BEAT_EVERY
 
@@ -93,7 +93,7 @@ class Rounds:
         self._is_scan_wanted = False
         self._not_before = 0.0
         self._given_back: set[str] = set()
-        #  Between the clock of the wall and the loop's; None before the first scan.
+        #  Between the clock of the wall and the loop's, at its highest since the last scan; None before the first.
         self._offset: float | None = None
 
     async def start(self) -> None:
@@ -144,6 +144,17 @@ class Rounds:
         self._rechecks += 1
         if self._rechecking is None or self._rechecking.done():
             self._rechecking = asyncio.create_task(self._recheck())
+
+    def check_clock(self) -> None:
+        """Compare the clock of the wall with the loop's: called often, so that a jump there and back between two
+        scans is seen, too. What was put off meanwhile waits by a clock that was wrong."""
+        if self._offset is None:
+            return
+        offset = self._clock() - asyncio.get_running_loop().time()
+        if offset > self._offset:
+            self._offset = offset
+        elif offset < self._offset - JUMP:
+            self.rescan()
 
     # Scanning.
 

@@ -210,6 +210,7 @@ class Runner:
         self._rounds.given_back(name)
 
     def back_at(self, name: str, due: float) -> None:
+        self._rounds.check_clock()
         self.notice(name, due)
 
     def back_for(self, name: str, destination: str) -> None:
@@ -221,6 +222,7 @@ class Runner:
         loop = asyncio.get_running_loop()
         while not self._is_stopping:
             self._passed = loop.time()
+            self._rounds.check_clock()
             try:
                 names = self._next_names()
                 if names:

@@ -21,6 +21,7 @@ from shared.observe import events
 from shared.routing.lane import Lane
 from shared.spool.claim import Claim
 from shared.spool.deposit import Depositor, Draft, Letter
+from shared.spool.names import standing
 from shared.spool.trail import MOVED, TrailRecord
 
 #  As the depositor asks of those who feed it: above this much not yet on its way to the disk, wait.
@@ -67,7 +68,9 @@ class Sorter:
     async def _split_off(self, claim: Claim, lane: Lane, recipients: tuple[Recipient, ...]) -> None:
         desk = self.desk
         letter = Letter(lane, replace(claim.envelope, recipients=recipients))
-        await desk.insist(claim, lambda: copy_entry(self.depositor, self.executor, letter, claim.content))
+        #  That of the name, which an operator may have set; the record says what the sender asked for.
+        _, priority = standing(claim.name)
+        await desk.insist(claim, lambda: copy_entry(self.depositor, self.executor, letter, claim.content, priority))
         now, detail = desk.clock(), f"to {lane.word}"
         records = [TrailRecord(now, desk.daemon, MOVED, str(who.address), detail=detail) for who in recipients]
         await desk.write_trail(claim, records, durable=True)
@@ -84,10 +87,12 @@ class Sorter:
             )
 
 
-async def copy_entry(depositor: Depositor, executor: Executor, letter: Letter, content: Content) -> str:
+async def copy_entry(
+    depositor: Depositor, executor: Executor, letter: Letter, content: Content, priority: int | None = None
+) -> str:
     """A new durable entry with the bytes of another one, never whole in memory; its name. Raises OSError."""
     loop = asyncio.get_running_loop()
-    draft = depositor.draft([letter])
+    draft = depositor.draft([letter], priority)
     try:
         pieces = content.chunks(PIECE)
         while piece := await loop.run_in_executor(executor, next, pieces, b""):

@@ -56,21 +56,22 @@ class Depositor:
             del self._unused[next(iter(self._unused))]
         return id
 
-    def draft(self, letters: Sequence[Letter]) -> Draft:
-        """A message that is to become one entry in each letter's lane, with the same queue id in all of them."""
+    def draft(self, letters: Sequence[Letter], priority: int | None = None) -> Draft:
+        """A message that is to become one entry in each letter's lane, with the same queue id in all of them.
+        `priority`: what an operator says it is, in place of the envelope's."""
         if not letters or len({lane for lane, _ in letters}) < len(letters):
             raise ValueError("a message needs at least one letter, and at most one for each lane")
         id = letters[0].envelope.id
         #  An id that was used before may have an entry in the same lane, and no name may stand for two files: what
         #  is split off an entry later gets a mark of its own.
         copy = "" if self._unused.pop(id, self) is None else secrets.token_hex(4)
-        return Draft(self.committer, [self._entry(letter, copy) for letter in letters])
+        return Draft(self.committer, [self._entry(letter, copy, priority) for letter in letters])
 
-    def _entry(self, letter: Letter, copy: str) -> _Entry:
+    def _entry(self, letter: Letter, copy: str, priority: int | None) -> _Entry:
         envelope = letter.envelope
-        name = EntryName(
-            int(envelope.arrived), envelope.id, self._node, 0, "", copy, flow_of(envelope), envelope.priority
-        )
+        if priority is None:
+            priority = envelope.priority
+        name = EntryName(int(envelope.arrived), envelope.id, self._node, 0, "", copy, flow_of(envelope), priority)
         return _Entry(self._folders[letter.lane], name, render_record(envelope))
 
 

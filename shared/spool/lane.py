@@ -169,6 +169,7 @@ class LaneFolder:
         """Give entries of dead owners, and of nobody, back to new/; how many. Raises OSError."""
         alive: dict[str, bool] = {}
         adopted = 0
+        self._owner.watch()
         for entry in listed(self._cur):
             name, owner = split_claimed(entry.name)
             if parse_name(name) is None:

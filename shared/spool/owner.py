@@ -1,7 +1,8 @@
 """Owners of claims: a heartbeat file for each process, and the question whether an owner still lives.
 
 On one host a lock answers it, at once and for certain. Between hosts a heartbeat does that did not change while we
-watched for a minute: by our own clock, as the clocks of two hosts are never compared (and any clock may jump).
+watched: by our own clock, as the clocks of two hosts are never compared (and any clock may jump), and only as long as
+we could look. Who hangs with a shared file system for a minute finds that all others have hung too.
 """
 
 from __future__ import annotations
@@ -15,8 +16,15 @@ from collections.abc import Callable
 from shared.maildir.tree import close_quietly, listed
 from shared.spool.spool import Spool
 
-STALE_AFTER = 60.0
-BEAT_EVERY = 15.0
+#  With a look every LOOK_EVERY seconds, what a dead host had is taken over within a minute of its last beat.
+STALE_AFTER = 40.0
+BEAT_EVERY = 10.0
+LOOK_EVERY = 5.0
+#  Two looks further apart than this are no watching: in between the file system may have hung.
+_LONGEST_BLINK = 4 * LOOK_EVERY
+
+#  Stands for the heartbeat of an owner who has no file.
+_NO_BEAT = -1
 
 #  For writing, as NFS grants an exclusive lock to nothing less.
 _PROBE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -32,7 +40,8 @@ class Owner:
         self._clock = clock
         self._path = self._path_of(self.id)
         self._descriptor = -1
-        self._seen: dict[str, tuple[int, float]] = {}
+        #  Of owners on other hosts: the last beat, since when it is the same, when we last looked.
+        self._seen: dict[str, tuple[int, float, float]] = {}
 
     def begin(self) -> None:
         """Be alive from now on. Raises OSError. Nothing may be claimed before."""
@@ -70,6 +79,12 @@ class Owner:
             return self._descriptor >= 0
         return not self._is_dead(owner, bury=False)
 
+    def watch(self) -> None:
+        """Look at the hearts on other hosts; every LOOK_EVERY seconds. Raises OSError."""
+        for entry in listed(str(self._spool.owners)):
+            if not self._is_of_this_host(entry.name):
+                self._is_dead(entry.name, bury=False)
+
     def sweep(self) -> int:
         """Remove the heartbeat files of dead owners; how many there were."""
         return sum(1 for entry in listed(str(self._spool.owners)) if self._sweep_one(entry.name))
@@ -82,15 +97,17 @@ class Owner:
         return dead
 
     def _is_dead(self, owner: str, bury: bool) -> bool:
+        is_ours = self._is_of_this_host(owner)
         try:
             descriptor = os.open(self._path_of(owner), _PROBE)
         except FileNotFoundError:
-            return True
+            #  Another host's file may be there and hidden from us for a while: a shared file system remembers what
+            #  it did not find.
+            return is_ours or self._is_stale(owner, _NO_BEAT)
         except OSError:
             return False
         try:
-            is_ours = owner.split(".", 3)[3:] == [self._spool.node]
-            if not (_is_unlocked(descriptor) if is_ours else self._is_stale(owner, descriptor)):
+            if not (_is_unlocked(descriptor) if is_ours else self._is_stale(owner, os.fstat(descriptor).st_mtime_ns)):
                 return False
             if bury:
                 #  Still locked by us: an owner that begins at this moment under this name notices and begins again.
@@ -101,13 +118,15 @@ class Owner:
         finally:
             os.close(descriptor)
 
-    def _is_stale(self, owner: str, descriptor: int) -> bool:
-        beat = os.fstat(descriptor).st_mtime_ns
+    def _is_of_this_host(self, owner: str) -> bool:
+        return owner.split(".", 3)[3:] == [self._spool.node]
+
+    def _is_stale(self, owner: str, beat: int) -> bool:
         now = self._clock()
-        seen, since = self._seen.get(owner, (0, now))
-        if seen != beat:
-            self._seen[owner] = (beat, now)
-            return False
+        seen, since, looked = self._seen.get(owner, (None, now, now))
+        if seen != beat or now - looked > _LONGEST_BLINK:
+            since = now
+        self._seen[owner] = (beat, since, now)
         return now - since > STALE_AFTER
 
     def _path_of(self, owner: str) -> str:

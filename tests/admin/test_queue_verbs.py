@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import email
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from shared.routing.next_hop import Tls
 from shared.spool.lane import LaneFolder
 from shared.spool.owner import Owner
 from shared.spool.record import parse_record
+from shared.spool.spool import Spool
 from shared.spool.trail import Trail
 from shared.state.audit import read_audit
 
@@ -198,7 +200,7 @@ def test_who_cannot_be_audited_does_not_act(desk: Desk) -> None:
 
 
 def test_what_a_dead_daemon_had_is_taken_at_once(desk: Desk) -> None:
-    dead = Owner(desk.spool, "mercury-c")
+    dead = Owner(Spool(desk.spool.root, socket.gethostname()), "mercury-c")
     dead.begin()
     claim = LaneFolder(desk.spool, Lane.RELAY, dead).claim(desk.put(ONE))
     assert claim is not None and Path(claim.path).exists()

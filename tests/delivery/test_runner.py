@@ -435,6 +435,26 @@ def test_a_clock_that_goes_back_does_not_strand_what_waits(days: float) -> None:
     run(test)
 
 
+@pytest.mark.parametrize("seconds", [20, 3000])
+def test_a_clock_that_goes_ahead_and_back_between_two_scans_strands_nothing(seconds: float) -> None:
+    """What is put off in the meantime, and at the last moment before it is over, comes when it should have."""
+
+    async def test(stage: Run) -> None:
+        stage.carrier.says(B, LATER, OK)
+        stage.carrier.says(D, LATER, OK)
+        await stage.hours(SECOND)
+        stage.loop.jump(0.9 * 86400)
+        stage.letter(B)
+        await stage.hours((seconds - 1) / 3600)
+        stage.letter(D)
+        await stage.hours(SECOND)
+        stage.loop.jump(-0.9 * 86400)
+        await stage.hours(0.5)
+        assert not stage.spool.entries[Lane.RELAY]
+
+    run(test)
+
+
 def test_a_clock_that_goes_ahead_bounces_nothing() -> None:
     async def test(stage: Run) -> None:
         stage.carrier.says(B, LATER)

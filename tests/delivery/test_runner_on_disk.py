@@ -11,6 +11,7 @@ from fakes.spools import MESSAGE, TestSpool
 
 from shared.mail.envelope import Envelope
 from shared.routing.lane import Lane
+from shared.spool.names import parse_name, standing
 
 B, C, D = "berta@partner.example", "carl@partner.example", "dora@third.example"
 SECOND = 1 / 3600
@@ -65,6 +66,27 @@ def test_failed_it_becomes_a_report(disk: TestSpool) -> None:
         assert claim is not None
         assert (claim.envelope.sender, claim.envelope.cause) == (None, cause.id)
         assert b"550 5.1.1 no such mailbox" in b"".join(claim.content.chunks())
+
+    run(test, disk=disk)
+
+
+def test_a_part_that_goes_another_way_keeps_the_priority_an_operator_gave(disk: TestSpool) -> None:
+    async def test(stage: Run) -> None:
+        letter(stage, disk, B, D)
+        [name] = disk.names()
+        claim = disk.lane().claim(name)
+        assert claim is not None and claim.envelope.priority == 0
+        parsed = parse_name(name)
+        assert parsed is not None
+        disk.lane().rename(claim, str(parsed._replace(priority=7)))
+        stage.ways = {"partner.example": Lane.DIRECT}
+        stage.carrier.says(D, LATER)
+        stage.runner.rescan()
+        await stage.hours(SECOND)
+        [moved] = disk.names(Lane.DIRECT)
+        assert standing(moved)[1] == 7
+        part = disk.lane(Lane.DIRECT).claim(moved)
+        assert part is not None and part.envelope.priority == 0, "what the sender asked for"
 
     run(test, disk=disk)
 

@@ -117,7 +117,7 @@ class FakeSpool:
         for watcher in self.watchers:
             watcher(lane, name, self.entries[lane][name].due)
 
-    def draft(self, letters: Sequence[Letter]) -> FakeDraft:
+    def draft(self, letters: Sequence[Letter], priority: int | None = None) -> FakeDraft:
         return FakeDraft(self, letters)
 
     def waiting(self, lane: Lane) -> list[Envelope]:

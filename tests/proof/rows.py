@@ -236,6 +236,7 @@ ROWS = (
         (
             "proof/test_proof_clock.py",
             RUNNER + "test_a_clock_that_goes_back_does_not_strand_what_waits",
+            RUNNER + "test_a_clock_that_goes_ahead_and_back_between_two_scans_strands_nothing",
             RUNNER + "test_a_clock_that_goes_ahead_bounces_nothing",
             "spool/test_spool_ids.py::test_a_clock_that_goes_back_brings_no_id_back",
             "spool/test_spool_owner.py::test_another_hosts_clock_does_not_matter",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fakes.spools import Events, TestSpool
 
-from shared.spool.owner import STALE_AFTER, Owner
+from shared.spool.owner import BEAT_EVERY, LOOK_EVERY, STALE_AFTER, Owner
 from shared.spool.spool import Spool
 
 
@@ -21,6 +21,14 @@ def place(tmp_path: Path) -> TestSpool:
 def elsewhere(place: TestSpool) -> Owner:
     """An owner on another host that shares the spool."""
     return Owner(Spool(place.spool.root, "other.test", Events()), "mercury-c", lambda: place.now)
+
+
+def watch(place: TestSpool, seconds: float) -> None:
+    """As the rounds of a daemon do."""
+    ends = place.now + seconds
+    while place.now < ends:
+        place.owner.watch()
+        place.now += LOOK_EVERY
 
 
 def test_an_owner_lives_from_begin_to_end(place: TestSpool) -> None:
@@ -56,16 +64,50 @@ def test_on_one_host_a_held_lock_is_life_however_long_the_heart_rests(place: Tes
     assert place.owner.is_alive(other.id)
 
 
-def test_on_another_host_a_heart_that_was_not_seen_to_beat_for_a_minute_is_death(place: TestSpool) -> None:
+def test_on_another_host_a_heart_that_was_not_seen_to_beat_is_death_within_a_minute(place: TestSpool) -> None:
     other = elsewhere(place)
     other.begin()
-    assert place.owner.is_alive(other.id)
-    place.now += STALE_AFTER
+    watch(place, STALE_AFTER)
     assert place.owner.is_alive(other.id)
     other.beat()
+    watch(place, STALE_AFTER)
     assert place.owner.is_alive(other.id)
-    place.now += STALE_AFTER + 1
+    watch(place, 2 * LOOK_EVERY)
     assert not place.owner.is_alive(other.id)
+    assert STALE_AFTER + 2 * LOOK_EVERY < 60
+    assert STALE_AFTER > 3 * BEAT_EVERY, "a beat may be late"
+
+
+def test_who_could_not_look_has_not_watched(place: TestSpool) -> None:
+    """The shared file system hung for all of us: the other could not beat, and we could not see it."""
+    other = elsewhere(place)
+    other.begin()
+    watch(place, 3 * LOOK_EVERY)
+    place.now += 45
+    assert place.owner.is_alive(other.id)
+    watch(place, STALE_AFTER - LOOK_EVERY)
+    assert place.owner.is_alive(other.id)
+    watch(place, 3 * LOOK_EVERY)
+    assert not place.owner.is_alive(other.id)
+
+
+def test_a_heartbeat_of_another_host_that_is_hidden_from_us_is_no_death_yet(place: TestSpool) -> None:
+    """Shared file systems remember for up to 30 s that a name was not there."""
+    other = elsewhere(place)
+    for _ in range(int(30 / LOOK_EVERY)):
+        assert place.owner.is_alive(other.id)
+        place.now += LOOK_EVERY
+    other.begin()
+    assert place.owner.is_alive(other.id)
+
+
+def test_who_has_no_heartbeat_for_that_long_has_none(place: TestSpool) -> None:
+    other = elsewhere(place)
+    looks = [place.owner.is_alive(other.id)]
+    while looks[-1]:
+        place.now += LOOK_EVERY
+        looks.append(place.owner.is_alive(other.id))
+    assert STALE_AFTER < len(looks) * LOOK_EVERY < 60
 
 
 def test_another_hosts_clock_does_not_matter(place: TestSpool) -> None:
@@ -83,7 +125,7 @@ def test_the_dead_are_swept_and_the_living_are_not(place: TestSpool) -> None:
     os.close(dead._descriptor)
     assert place.owner.sweep() == 1
     assert {path.name for path in place.spool.owners.iterdir()} == {place.owner.id, living.id, far.id}
-    place.now += STALE_AFTER + 1
+    watch(place, STALE_AFTER + 2 * LOOK_EVERY)
     assert place.owner.sweep() == 1
     assert place.events.names.count("leftover_swept") == 2
 
@@ -93,9 +135,9 @@ def test_who_was_swept_by_mistake_begins_again_at_the_next_beat(place: TestSpool
     other = elsewhere(place)
     other.begin()
     (place.spool.owners / other.id).unlink()
-    assert not place.owner.is_alive(other.id)
+    assert not (place.spool.owners / other.id).exists()
     other.beat()
-    assert place.owner.is_alive(other.id)
+    assert (place.spool.owners / other.id).exists() and place.owner.is_alive(other.id)
 
 
 def test_a_sweep_between_open_and_lock_is_noticed(place: TestSpool, monkeypatch: pytest.MonkeyPatch) -> None:
