@@ -6,6 +6,7 @@ Here is only what every noun needs. Each noun is a click command in a module of 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 from functools import cached_property
@@ -113,3 +114,5 @@ def mercury(ctx: click.Context, path: Path) -> None:
     Nouns and verbs may be shortened as long as only one is meant: `mercury q l` is `mercury queue list`.
     """
     ctx.obj = Office(path)
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False

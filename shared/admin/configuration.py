@@ -1,15 +1,15 @@
-"""`mercury config`: is the file right, and what is in force with all defaults."""
+"""`mercury config`: is the file right. The other verbs: configuration_init.py, configuration_show.py, plan.py."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
-from shared.admin.command import NOTHING_MATCHED, USAGE, Office, PrefixGroup
+from shared.admin.command import USAGE, Office, PrefixGroup
 from shared.admin.config_import import import_configuration
-from shared.admin.output import echo_json
+from shared.admin.configuration_init import init
+from shared.admin.configuration_show import explain, schema, show
 from shared.config.load import ConfigErrors, load
 from shared.mail.reply import printable
 from shared.tls.certificate import CertificateTrouble
@@ -17,7 +17,7 @@ from shared.tls.certificate import CertificateTrouble
 
 @click.group(cls=PrefixGroup)
 def config() -> None:
-    """Check and show the configuration."""
+    """Make, check, show and explain the configuration."""
 
 
 config.add_command(import_configuration)
@@ -46,35 +46,7 @@ def check(office: Office) -> None:
     click.echo(printable(f"{office.path}: no errors"))
 
 
-@config.command()
-@click.argument("key", default="")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.pass_obj
-def show(office: Office, key: str, as_json: bool) -> None:
-    """What is in force, defaults included. KEY narrows it: `mercury config show receive.limits`."""
-    value: Any = office.config.model_dump(mode="json")
-    for part in filter(None, key.split(".")):
-        value = _within(value, part)
-        if value is _ABSENT:
-            click.echo(printable(f"mercury: there is no setting {key}"), err=True)
-            sys.exit(NOTHING_MATCHED)
-    if as_json:
-        echo_json(value if isinstance(value, dict) else {key: value})
-        return
-    import yaml
-
-    if isinstance(value, dict | list):
-        click.echo(yaml.safe_dump(value, sort_keys=False, default_flow_style=False), nl=False)
-    else:
-        click.echo(printable(str(value)))
-
-
-_ABSENT = object()
-
-
-def _within(value: Any, part: str) -> Any:
-    if isinstance(value, dict):
-        return value.get(part, _ABSENT)
-    if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
-        return value[int(part)]
-    return _ABSENT
+config.add_command(init)
+config.add_command(show)
+config.add_command(explain)
+config.add_command(schema)

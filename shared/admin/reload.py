@@ -25,22 +25,26 @@ def reload(office: Office, as_json: bool) -> None:
     """Put the changed configuration in force. One with an error is refused, and the old one stays."""
     run, running, failed = office.config.run, 0, 0
     for daemon in DAEMONS:
-        wrong, is_down = asyncio.run(_ask(socket_path(run, daemon)))
+        wrong, is_down, changed = asyncio.run(_ask(socket_path(run, daemon)))
         running += not is_down
         failed += bool(wrong) and not is_down
         if as_json:
-            echo_json({"daemon": daemon, "running": not is_down, "wrong": "" if is_down else wrong})
+            echo_json(
+                {"daemon": daemon, "running": not is_down, "wrong": "" if is_down else wrong, "changed": changed}
+            )
         else:
-            text = "does not run here" if is_down else wrong or "works by the configuration as it is now"
+            said = f"works by the configuration as it is now; changed: {', '.join(changed) or 'nothing'}"
+            text = "does not run here" if is_down else wrong or said
             click.echo(printable(f"{daemon}: {text}"), err=bool(wrong) and not is_down)
     sys.exit(SOME_FAILED if failed else DONE if running else NOTHING_MATCHED)
 
 
-async def _ask(path: Path) -> tuple[str, bool]:
-    """What is wrong, and whether nobody answers at all."""
+async def _ask(path: Path) -> tuple[str, bool, list[str]]:
+    """What is wrong, whether nobody answers at all, and which settings have changed."""
+    changed: list[str] = []
     try:
-        async for _ in ask(path, {"do": "reload"}, _SECONDS):
-            pass
+        async for line in ask(path, {"do": "reload"}, _SECONDS):
+            changed += map(str, line.get("changed", []))
     except Unanswered as trouble:
-        return str(trouble), trouble.is_down
-    return "", False
+        return str(trouble), trouble.is_down, []
+    return "", False, changed

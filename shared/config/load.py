@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.config.checks import check
+from shared.config.merge import merge
 from shared.config.model import Config
 from shared.config.names import Path as Place
 from shared.config.problem import ConfigErrors, Problem
@@ -21,6 +22,7 @@ from shared.config.yaml import Items, Settings, read_yaml
 __all__ = ["DEFAULT_PATH", "ConfigErrors", "Problem", "hostname_of_this_host", "load", "parse"]
 
 DEFAULT_PATH = Path("/etc/mercury/mercury.yaml")
+PARTS = "conf.d"
 
 
 def hostname_of_this_host() -> str:
@@ -33,21 +35,42 @@ def hostname_of_this_host() -> str:
 
 
 def load(path: Path, hostname: Callable[[], str] = hostname_of_this_host) -> Config:
-    """The configuration in the file at `path`. Raises ConfigErrors."""
+    """The configuration in the file at `path` and in the folder conf.d beside it. Raises ConfigErrors."""
+    document, problems = read_yaml(_text_of(path), str(path))
+    for part in parts_of(path):
+        more, faults = read_yaml(_text_of(part), str(part))
+        problems += [*faults, *merge(document, more)]
+    return _config_of(document, problems, path, hostname)
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The files that are read after the one at `path`: those of the folder conf.d beside it, by name."""
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        return sorted(part for part in (path.parent / PARTS).iterdir() if part.suffix == ".yaml")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise ConfigErrors([Problem(str(path.parent / PARTS), 0, 0, f"cannot be read: {error.strerror}")])
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ConfigErrors([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")])
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
         raise ConfigErrors([Problem(str(path), line, column, "the file is not UTF-8")])
-    return parse(text, path, hostname)
 
 
 def parse(text: str, path: Path, hostname: Callable[[], str] = hostname_of_this_host) -> Config:
-    """The configuration in `text`, which stood in the file at `path`. Raises ConfigErrors."""
+    """The configuration in `text` alone, which stood in the file at `path`. Raises ConfigErrors."""
     document, problems = read_yaml(text, str(path))
+    return _config_of(document, problems, path, hostname)
+
+
+def _config_of(document: Settings, problems: list[Problem], path: Path, hostname: Callable[[], str]) -> Config:
     if "hostname" not in document:
         document["hostname"] = hostname()
     context = {"folder": os.path.dirname(os.path.abspath(path))}
@@ -104,5 +127,5 @@ def _without(node: Any, wrong: set[Place], path: Place = ()) -> Any:
     if isinstance(node, Items):
         numbers = [number for number in range(len(node)) if (*path, number) not in wrong]
         items = [_without(node[number], wrong, (*path, number)) for number in numbers]
-        return Items(items, [node.marks[number] for number in numbers])
+        return Items(items, [node.marks[number] for number in numbers], [node.files[number] for number in numbers])
     return node

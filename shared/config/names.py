@@ -20,7 +20,7 @@ def names_of(model: type[Setting] = Config) -> Iterator[str]:
     """Every setting by its dotted name; `sites.*` and `listeners[]` mark what repeats."""
     for name, field in model.model_fields.items():
         yield name
-        mark, inner = _inner(field.annotation)
+        mark, inner = group_in(field.annotation)
         if inner is not None:
             yield from (f"{name}{mark}.{below}" for below in names_of(inner))
 
@@ -31,20 +31,20 @@ def known_names(path: Path) -> list[str]:
     for part in path:
         if not isinstance(part, str) or part not in model.model_fields:
             continue  # an index, or the name of a site
-        _, inner = _inner(model.model_fields[part].annotation)
+        _, inner = group_in(model.model_fields[part].annotation)
         if inner is None:
             return []
         model = inner
     return list(model.model_fields)
 
 
-def _inner(annotation: Any) -> tuple[str, type[Setting] | None]:
+def group_in(annotation: Any) -> tuple[str, type[Setting] | None]:
     """The model inside an annotation such as `tuple[Listener, ...]`, and how its repetition is written."""
     if isinstance(annotation, type) and not get_args(annotation):
         return ("", annotation) if issubclass(annotation, Setting) else ("", None)
     origin: Any = get_origin(annotation)
     for argument in get_args(annotation):
-        mark, inner = _inner(argument)
+        mark, inner = group_in(argument)
         if inner is not None:
             if isinstance(origin, type) and issubclass(origin, Mapping):
                 return ".*" + mark, inner

@@ -39,10 +39,10 @@ def path_of(details: ErrorDetails) -> Path:
 
 def _problem(details: ErrorDetails, document: Settings) -> Problem:
     path = path_of(details)
-    mark, is_key = locate(document, path)
+    file, mark, is_key = locate(document, path)
     if details["type"] == "extra_forbidden" and is_key is not None:
         mark = is_key
-    return Problem(document.origin.file, *mark, _text(details, path))
+    return Problem(file, *mark, _text(details, path))
 
 
 def _text(details: ErrorDetails, path: Path) -> str:
@@ -57,16 +57,16 @@ def _text(details: ErrorDetails, path: Path) -> str:
     return WORDS.get(kind, details["msg"]).format(name=shown(name))
 
 
-def locate(document: Settings, path: Path) -> tuple[Mark, Mark | None]:
-    """Where the value at `path` stands, or the group it is missing from; and where its key stands, if it has one."""
+def locate(document: Settings, path: Path) -> tuple[str, Mark, Mark | None]:
+    """File and place of the value at `path`, or of the group it is missing from; and of its key, if it has one."""
     node: Any = document
-    mark, key = document.origin.mark, None
+    file, mark, key = document.origin.file, document.origin.mark, None
     for part in path:
         if isinstance(node, Settings) and isinstance(part, str) and part in node.origin.values:
-            mark, key = node.origin.values[part], node.origin.keys[part]
+            file, mark, key = node.origin.file_of(part), node.origin.values[part], node.origin.keys[part]
         elif isinstance(node, Items) and isinstance(part, int) and part < len(node):
-            mark, key = node.marks[part], None
+            file, mark, key = node.files[part], node.marks[part], None
         else:
             break
         node = node[part]
-    return mark, key
+    return file, mark, key

@@ -8,6 +8,7 @@ error: PyYAML would take the last one and say nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,11 @@ class Origin:
     mark: Mark = (0, 0)
     keys: dict[str, Mark] = field(default_factory=dict)
     values: dict[str, Mark] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """Of the keys that stand in another file than the group."""
+
+    def file_of(self, key: str) -> str:
+        return self.files.get(key, self.file)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Origin)
@@ -40,11 +46,11 @@ class Origin:
 
     def problem(self, text: str, key: str = "") -> Problem:
         """A problem with the value of `key`, or with the whole group."""
-        return Problem(self.file, *self.values.get(key, self.mark), text)
+        return Problem(self.file_of(key), *self.values.get(key, self.mark), text)
 
     def problem_with_name(self, text: str, key: str) -> Problem:
         """A problem with the name `key` itself."""
-        return Problem(self.file, *self.keys[key], text)
+        return Problem(self.file_of(key), *self.keys[key], text)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.mark[0]}" if self.file else ""
@@ -59,13 +65,15 @@ class Settings(dict[str, Any]):
 
 
 class Items(tuple[Any, ...]):
-    """A YAML sequence; a tuple, since configuration is frozen once it is read."""
+    """A YAML sequence; a tuple, since configuration is frozen once it is read. `files`: where each item stood."""
 
     marks: tuple[Mark, ...]
+    files: tuple[str, ...]
 
-    def __new__(cls, values: list[Any], marks: list[Mark]) -> Items:
+    def __new__(cls, values: Sequence[Any], marks: Sequence[Mark], files: Sequence[str]) -> Items:
         items = super().__new__(cls, values)
         items.marks = tuple(marks)
+        items.files = tuple(files)
         return items
 
 
@@ -133,7 +141,8 @@ class _Builder:
         try:
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(node)
-            return Items([self.build(item) for item in node.value], [_mark(item) for item in node.value])
+            marks = [_mark(item) for item in node.value]
+            return Items([self.build(item) for item in node.value], marks, [self.file] * len(marks))
         finally:
             self._open.discard(id(node))
 

@@ -21,7 +21,7 @@ from shared.service.accounts import account_of, login_of
 from shared.service.acts import Act, audited
 from shared.service.control import Answer, ControlSocket, Denied, Peer, Rights, Service
 from shared.service.control_client import Unanswered, ask, let_go, socket_path
-from shared.service.life import Daemon, Progressing
+from shared.service.life import Daemon, Progressing, Reloaded
 from shared.service.operator import NAME, Hands, lane_of
 from shared.service.site_words import table_in_force
 from shared.spool.owner import Owner
@@ -54,7 +54,7 @@ class Controlled:
         daemon: Daemon,
         outer: Daemon,
         config: Config,
-        reload: Callable[[], Awaitable[str]] | None = None,
+        reload: Callable[[], Awaitable[Reloaded]] | None = None,
         acts: bool = True,
     ) -> None:
         """`reload` None: a worker. `acts`: whether an operator may have the spool changed by it."""
@@ -128,10 +128,10 @@ class Controlled:
 
     async def _reload(self, request: Mapping[str, Any], peer: Peer) -> Answer:
         assert self._ask_reload is not None, "only who can reload is asked to"
-        refused = await self._ask_reload()
-        if refused:
-            raise Denied(refused)
-        yield {"daemon": self._name, "status": self.status()}
+        done = await self._ask_reload()
+        if done.refused:
+            raise Denied(done.refused)
+        yield {"daemon": self._name, "status": self.status(), "changed": list(done.changed)}
 
     async def _act(self, request: Mapping[str, Any], peer: Peer) -> Answer:
         """The same as the `mercury` command does on the spool, in the name of who asks."""

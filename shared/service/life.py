@@ -13,10 +13,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from shared.config.load import ConfigErrors
 from shared.config.model import Config
+from shared.config.standing import changed_keys
 from shared.observe import events
 from shared.observe.faults import fault
 from shared.observe.log import EventLog
@@ -27,6 +29,8 @@ GRACE = 10.0
 #  What a daemon may take beyond its grace before it is left alone: it knows about the grace, so this is for faults.
 _AFTER_GRACE = 2.0
 _STATUS_EVERY = 5.0
+#  How many changed settings an event names; an event's values are short.
+_MOST_NAMES = 6
 
 #  Objects made before the youngest are looked through, and rounds before the older ones are.
 _COLLECT_AFTER = (10_000, 20, 20)
@@ -58,6 +62,14 @@ class Progressing(Protocol):
         """False when work waits and none gets done: the watchdog is not fed. Without this method it always is."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """`refused`: why the old configuration stays, or empty. `changed`: the names of the settings that differ now."""
+
+    refused: str
+    changed: tuple[str, ...] = ()
+
+
 class Life:
     def __init__(
         self,
@@ -86,11 +98,13 @@ class Life:
         self._is_worker = is_worker
         self._asked: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._refused = ""
-        self._waiting: list[asyncio.Future[str]] = []
+        self._config: Config | None = None
+        self._changed: list[str] = []
+        self._waiting: list[asyncio.Future[Reloaded]] = []
 
-    async def reload(self) -> str:
-        """Reload as by SIGHUP, behind what was asked for before. Empty, or why the old configuration stays."""
-        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async def reload(self) -> Reloaded:
+        """Reload as by SIGHUP, behind what was asked for before."""
+        told: asyncio.Future[Reloaded] = asyncio.get_running_loop().create_future()
         self._waiting.append(told)
         self.ask(signal.SIGHUP)
         return await told
@@ -102,6 +116,7 @@ class Life:
     async def live(self, build: Callable[[Config], Daemon], config: Config) -> BaseException | None:
         """From build to stop. The answer is what kept the daemon from starting, or None when it ended in order."""
         daemon: Daemon | None = None
+        self._config = config
         try:
             daemon = build(config)
             await daemon.start()
@@ -132,12 +147,13 @@ class Life:
 
     async def _reload(self, daemon: Daemon) -> None:
         self._manager.reloading()
-        self._refused = ""
+        self._refused, self._changed = "", []
         try:
             # In a thread: reading files and validating takes long enough to be felt by a session.
-            config = await asyncio.get_running_loop().run_in_executor(None, self._load)
+            config, changed = await asyncio.get_running_loop().run_in_executor(None, self._read)
             await daemon.reload(config)
-            self._tell(events.CONFIG_RELOADED)
+            self._config, self._changed = config, changed
+            self._tell(events.CONFIG_RELOADED, changed=_few(changed) or "nothing")
         except ConfigErrors as errors:
             for problem in errors.problems:
                 self._log.event(events.CONFIG_REFUSED, problem=str(problem))
@@ -153,7 +169,14 @@ class Life:
         waiting, self._waiting = self._waiting, []
         for told in waiting:
             if not told.done():
-                told.set_result(self._refused)
+                told.set_result(Reloaded(self._refused, tuple(self._changed)))
+
+    def _read(self) -> tuple[Config, list[str]]:
+        """The new configuration, and the names of what differs from the one in force. A worker is not asked."""
+        config = self._load()
+        if self._is_worker or self._config is None:
+            return config, []
+        return config, changed_keys(self._config, config)
 
     def _tell(self, event: events.Event, **fields: object) -> None:
         if not self._is_worker:
@@ -191,6 +214,11 @@ class Life:
             self._log.event(events.STOP_CUT_SHORT, grace=grace)
         elif (error := work.exception()) is not None:
             fault(self._log, error, f"stop of {self._name}")
+
+
+def _few(names: list[str]) -> str:
+    """The first of them; a name of a setting is no secret, a value may be."""
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if (rest := len(names) - _MOST_NAMES) > 0 else "")
 
 
 def settle_down() -> None:

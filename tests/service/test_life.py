@@ -7,19 +7,22 @@ import signal
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from shared.config.load import ConfigErrors, Problem
+from shared.config.load import ConfigErrors, Problem, parse
 from shared.config.model import Config
 from shared.observe.log import EventLog
-from shared.service.life import Daemon, Life, Progressing
+from shared.service.life import Daemon, Life, Progressing, Reloaded
 from shared.service.notify import ServiceManager
 from shared.service.trouble import StartTrouble
 from shared.spool.spool import SpoolUnusable
 
-OLD, NEW = cast(Config, object()), cast(Config, object())
+OLD, NEW = (
+    parse("", Path("m.yaml"), lambda: "a.example"),
+    parse("retry: {first: 2m}", Path("m.yaml"), lambda: "a.example"),
+)
 
 
 class FakeManager(ServiceManager):
@@ -135,8 +138,16 @@ def reloading(stage: Stage, *outcomes: Config | Exception) -> Callable[[Life], C
 
 def test_a_good_reload_reaches_the_daemon() -> None:
     stage, daemon = Stage(), FakeDaemon()
-    stage.run(daemon, reloading(stage, NEW))
+    told: list[Reloaded] = []
+
+    async def act(life: Life) -> None:
+        told.append(await life.reload())
+        told.append(await life.reload())
+        life.ask(signal.SIGINT)
+
+    stage.run(daemon, act)
     assert daemon.config is NEW
+    assert told == [Reloaded("", ("retry.first",)), Reloaded("")]
     assert stage.manager.heard[1].startswith("RELOADING=1\nMONOTONIC_USEC=")
     assert stage.manager.heard[2] == "READY=fine" and "config-reloaded" in stage.events
 

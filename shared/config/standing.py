@@ -1,0 +1,64 @@
+"""Every setting in force with its value and where it came from, one a line; and which differ between two of them.
+
+Names are dotted, as in `sites.hq.smarthosts[0].host`. Not here: what a setting means (meanings.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from shared.config.model import Config
+from shared.config.setting import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`value` is plain (text, numbers, lists); file "" and line 0: it is a default."""
+
+    key: str
+    value: Any
+    file: str = ""
+    line: int = 0
+
+    @property
+    def is_default(self) -> bool:
+        return not self.file
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}" if self.file else "default"
+
+
+def standings(config: Config) -> Iterator[Standing]:
+    """Every value there is, in the order of the models."""
+    yield from _group("", config, config.model_dump(mode="json"))
+
+
+def changed_keys(old: Config, new: Config) -> list[str]:
+    """The names of the settings whose values differ, are new or gone; never the values."""
+    before, after = ({one.key: one.value for one in standings(config)} for config in (old, new))
+    absent = object()
+    return [key for key in (before | after) if before.get(key, absent) != after.get(key, absent)]
+
+
+def _group(prefix: str, group: Setting, dumped: dict[str, Any]) -> Iterator[Standing]:
+    origin = group.origin
+    for name in type(group).model_fields:
+        key = f"{prefix}.{name}" if prefix else name
+        place = (origin.file_of(name), origin.values[name][0]) if name in origin.values else ("", 0)
+        yield from _value(key, getattr(group, name), dumped[name], place)
+
+
+def _value(key: str, value: Any, dumped: Any, place: tuple[str, int]) -> Iterator[Standing]:
+    if isinstance(value, Setting):
+        yield from _group(key, value, dumped)
+    elif isinstance(value, dict) and any(isinstance(below, Setting) for below in value.values()):
+        for name, below in value.items():
+            yield from _value(f"{key}.{name}", below, dumped[name], place)
+    elif isinstance(value, tuple) and any(isinstance(item, Setting) for item in value):
+        for number, item in enumerate(value):
+            yield from _value(f"{key}[{number}]", item, dumped[number], place)
+    else:
+        yield Standing(key, dumped, *place)
