@@ -4,7 +4,7 @@
 
 One host that answers shows that port 25 is open; that nobody answers shows that it is blocked only if the network is
 there at all, which the site's own smarthost proves. Rounds that show neither change nothing. Not here: the knocking
-(probe.py), where a circuit is kept and who hears of it (lookout.py).
+(shared/vantage/probe.py), where a circuit is kept and who hears of it (lookout.py).
 """
 
 from __future__ import annotations
@@ -13,30 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from shared.vantage.knock import Finding, Knock
+
 #  A site that relays again so soon after it was direct has relapsed: it stays twice as long as the last time.
 RELAPSE = 86400.0
 #  But never longer than this, unless `stay` itself is.
 LONGEST_STAY = 4 * 3600.0
 #  A host that has no address here says nothing about the port, and one alone may be down.
 FEWEST_KNOCKS = 2
-
-
-class Finding(StrEnum):
-    """What came of one host: SMTP; silence; a refusal; no way to it; a connection without SMTP; no address."""
-
-    ANSWERS = "answers"
-    SILENT = "silent"
-    REFUSED = "refused"
-    NO_WAY = "no way"
-    MUTE = "mute"
-    NO_ADDRESS = "no address"
-
-
-@dataclass(frozen=True, slots=True)
-class Knock:
-    host: str
-    finding: Finding
-    detail: str = ""
 
 
 class Verdict(StrEnum):

@@ -7,13 +7,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mercury_e.breaker import Knock, Rules
+from mercury_e.breaker import Rules
 from mercury_e.interfaces import own_addresses
 from mercury_e.lookout import Lookout, Rounds
 from mercury_e.manners import Manner
 from mercury_e.policies import Policies
 from mercury_e.policy_page import PolicyPages
-from mercury_e.probe import Probe
 from mercury_e.reach import Reach
 from mercury_e.report_desk import ReportDesk
 from mercury_e.report_post import ReportPost
@@ -34,6 +33,8 @@ from shared.service.sending import SendingDaemon
 from shared.smtp.client_events import Finished
 from shared.transport.carrier import Witness
 from shared.transport.dial import Unreached
+from shared.vantage.knock import Knock
+from shared.vantage.probe import Probe
 
 
 def direct_daemon(config: Config) -> DirectDaemon:

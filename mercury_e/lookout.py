@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from mercury_e.breaker import Circuit, Knock, Rules, Verdict, judge_round, step
+from mercury_e.breaker import Circuit, Rules, Verdict, judge_round, step
 from shared.observe import events
 from shared.routing.next_hop import NextHop
 from shared.state.site_words import UnreadableWords, read_port_25, write_port_25
+from shared.vantage.knock import Knock
 
 #  So many rounds that did not come, and another host takes over.
 _LEASE = 3.0
@@ -24,7 +25,7 @@ BLOCKED = "port 25 is blocked here"
 
 
 class Prober(Protocol):
-    """As mercury_e.probe.Probe."""
+    """As shared.vantage.probe.Probe."""
 
     async def knock_at(self, endpoints: Sequence[str]) -> tuple[Knock, ...]: ...
 

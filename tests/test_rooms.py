@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"mercury_s", "mercury_c", "mercury_e", "shared.admin"},
     {"shared.service", "shared.oauth"},
-    {"shared.delivery", "shared.transport", "shared.control", "shared.survey"},
+    {"shared.delivery", "shared.transport", "shared.control", "shared.survey", "shared.vantage"},
     {"shared.spool", "shared.dns", "shared.tls", "shared.state", "shared.config", "shared.history"},
     {"shared.observe"},  # below those who have something to say: the spool sets an entry aside with an event
     {"shared.smtp", "shared.routing", "shared.retry", "shared.dsn", "shared.maildir"},
@@ -29,6 +29,8 @@ PURE = {
     "shared.mail", "shared.smtp", "shared.routing", "shared.retry", "shared.dsn",
     "mercury_s.policy", "mercury_e.mx", "mercury_e.reach", "mercury_e.dane", "mercury_e.breaker",
     "mercury_e.mta_sts", "mercury_e.tls_report", "mercury_e.manners",
+    "shared.vantage.knock", "shared.vantage.spf", "shared.vantage.light", "shared.vantage.dkim_key",
+    "shared.vantage.public_space",
 }  # fmt: skip
 WORLD = {"twisted", "socket", "ssl", "os", "time", "random", "secrets", "logging", "asyncio", "threading"}
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "misc"}

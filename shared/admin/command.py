@@ -27,6 +27,7 @@ NOUNS = {
     "blacklist": "shared.admin.blacklist:blacklist",
     "config": "shared.admin.configuration:config",
     "demo": "shared.admin.demo.command:demo",
+    "doctor": "shared.admin.doctor:doctor",
     "find": "shared.admin.find:find",
     "login": "shared.admin.login:login",
     "queue": "shared.admin.queue:queue",

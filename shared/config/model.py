@@ -12,7 +12,7 @@ from shared.config.local import Certificates, Local
 from shared.config.oauth import OAuth
 from shared.config.observing import HistorySettings, MetricsSettings
 from shared.config.scalars import File, Hostname, Text, empty_is_default
-from shared.config.sending import Auto, Direct, Dns, Reports, Retry
+from shared.config.sending import Auto, Direct, Dns, Preflight, Reports, Retry
 from shared.config.setting import Setting, section
 from shared.config.sites import RouteSettings, SiteSettings
 
@@ -41,6 +41,7 @@ class Config(Setting):
     dns: Annotated[Dns, BeforeValidator(empty_is_default)] = section()
     direct: Annotated[Direct, BeforeValidator(empty_is_default)] = section()
     auto: Annotated[Auto, BeforeValidator(empty_is_default)] = section()
+    preflight: Annotated[Preflight, BeforeValidator(empty_is_default)] = section()
     history: Annotated[HistorySettings, BeforeValidator(empty_is_default)] = section()
     metrics: Annotated[MetricsSettings, BeforeValidator(empty_is_default)] = section()
 

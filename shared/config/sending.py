@@ -1,5 +1,5 @@
 """How mail leaves: retries, reports, name servers, direct delivery (`retry:`, `reports:`, `dns:`, `direct:`,
-`auto:`)."""
+`auto:`, `preflight:`)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from shared.config.logins import parse_web_url
 from shared.config.rate import Frequency
 from shared.config.scalars import (
     Count,
@@ -16,11 +17,14 @@ from shared.config.scalars import (
     Factor,
     File,
     Flag,
+    Hostname,
     HostPattern,
+    IpAddress,
     Network,
     Port,
     Server,
     Several,
+    Text,
     parse_word,
 )
 from shared.config.setting import Setting
@@ -110,3 +114,18 @@ class Auto(Setting):
     bad_rounds: Count = 3
     good_rounds: Count = 3
     stay: Duration = 900.0
+
+
+#  Asked by the operator's command only, never by a daemon.
+BLOCKLISTS = ("zen.spamhaus.org", "bl.spamcop.net", "psbl.surriel.com")
+
+
+class Preflight(Setting):
+    """What `mercury doctor` looks at. `addresses`: those that strangers see; left out, it finds out by itself.
+    `echo`: a page that answers with the address of who asks; left out, nobody is asked. `dkim_selector`: the name of
+    the key that signs."""
+
+    addresses: tuple[IpAddress, ...] = ()
+    echo: Annotated[str, BeforeValidator(parse_web_url)] = ""
+    dkim_selector: Text = ""
+    blocklists: tuple[Hostname, ...] = BLOCKLISTS

@@ -18,6 +18,7 @@ import dns.name
 import dns.rcode
 import dns.rdata
 import dns.rdatatype
+import dns.reversename
 
 from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, SrvRecord, TlsaRecord, Trouble
 from shared.dns.cache import LONGEST, Cache
@@ -74,6 +75,21 @@ class Resolver:
         """The TXT records of `label` (`_mta-sts`) below `domain`, the strings of each put together."""
         return await self._below(label, domain, dns.rdatatype.TXT, _read_text)
 
+    async def strings(self, name: str) -> Answer[tuple[str, ...]]:
+        """The TXT records of `name`, which need not be a host name, the strings of each put together."""
+        return await self._of_any_name(name, dns.rdatatype.TXT, _read_text)
+
+    async def family(self, name: str, version: int) -> Answer[tuple[str, ...]]:
+        """The addresses of `name` in IP version 4 or 6 alone; it need not be a host name (RFC 5782)."""
+        kind = dns.rdatatype.AAAA if version == 6 else dns.rdatatype.A
+        return await self._of_any_name(name, kind, _read_addresses)
+
+    async def pointers(self, address: str) -> Answer[tuple[str, ...]]:
+        """The host names that the PTR records of an IP address say it has."""
+        return await self._of_any_name(
+            dns.reversename.from_address(address).to_text(), dns.rdatatype.PTR, _read_alias
+        )
+
     async def alias(self, host: str) -> Answer[tuple[str, ...]]:
         """What `host` is an alias of, one step; NoData when it is none."""
         return await self._records(host, dns.rdatatype.CNAME, _read_alias)
@@ -108,6 +124,13 @@ class Resolver:
         except dns.exception.DNSException:
             return NoSuchName()  #  with these labels it is too long for a name
         return await self._cache.answer(key, lambda: self._follow(asked, kind, read))
+
+    async def _of_any_name(self, text: str, kind: dns.rdatatype.RdataType, read: _Read) -> Answer[Any]:
+        try:
+            name = dns.name.from_text(text.rstrip(".") + ".")
+        except (dns.exception.DNSException, UnicodeError):
+            return NoSuchName()
+        return await self._cache.answer((text, kind), lambda: self._follow(name, kind, read))
 
     def close(self) -> None:
         """Give up the questions under way, as the daemon ends."""

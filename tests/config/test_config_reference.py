@@ -24,7 +24,7 @@ EXAMPLES = (
     "receive.rates", "receive.blacklist.unknown_recipients", "receive.blacklist.relay_attempts",
     "receive.blacklist.failed_logins", "receive.filters",
     "receive.submission.senders", "sites", "routes", "oauth", "dns.servers", "metrics.listen", "direct.allow_addresses", "direct.authorities", "receive.auth.certificates",
-    "direct.destinations",
+    "direct.destinations", "preflight.addresses", "preflight.echo", "preflight.dkim_selector",
 )  # fmt: skip
 
 

@@ -20,6 +20,8 @@ ZONE = {
     "example.org": {"MX": [(10, "mx.example.org")], "A": ["192.0.2.1"]},
     "mx.example.org": {"A": ["192.0.2.25"], "AAAA": ["2001:db8::25"]},
     "null.example": {"MX": [(0, ".")]},
+    "_odd.example.org": {"A": ["192.0.2.77"]},
+    "25.2.0.192.in-addr.arpa": {"PTR": ["mx.example.org."]},
     "bare.example": {"TXT": ['"nothing for mail"']},
     "alias.example": {"CNAME": "example.org"},
     "loop.example": {"CNAME": "loop.example"},
@@ -75,4 +77,23 @@ def test_mx(tmp_path: Path, make: Callable[[Path], NameService], domain, expecte
 )
 def test_addresses(tmp_path: Path, make: Callable[[Path], NameService], host, expected):
     answer = asyncio.run(make(tmp_path).addresses(host))
+    assert (answer.values if isinstance(answer, Found) else type(answer)) == expected
+
+
+@pytest.mark.parametrize("make", [real, fake])
+@pytest.mark.parametrize(
+    ("question", "arguments", "expected"),
+    [
+        ("family", ("mx.example.org", 4), ("192.0.2.25",)),
+        ("family", ("mx.example.org", 6), ("2001:db8::25",)),
+        ("family", ("_odd.example.org", 4), ("192.0.2.77",)),
+        ("family", ("example.org", 6), NoData),
+        ("pointers", ("192.0.2.25",), ("mx.example.org",)),
+        ("pointers", ("192.0.2.26",), NoSuchName),
+        ("strings", ("gone.example",), NoSuchName),
+        ("strings", ("broken.example",), Trouble),
+    ],
+)
+def test_names_that_are_no_hosts(tmp_path: Path, make, question: str, arguments: tuple, expected):
+    answer = asyncio.run(getattr(make(tmp_path), question)(*arguments))
     assert (answer.values if isinstance(answer, Found) else type(answer)) == expected

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, SrvRecord, TlsaRecord, Trouble
@@ -64,6 +65,20 @@ class FakeResolver:
     async def text(self, label: str, domain: str) -> Answer[tuple[str, ...]]:
         await asyncio.sleep(0)
         return self._look_up(f"{label}.{domain}", "TXT", tuple)
+
+    async def strings(self, name: str) -> Answer[tuple[str, ...]]:
+        await asyncio.sleep(0)
+        return self._look_up(name, "TXT", tuple)
+
+    async def family(self, name: str, version: int) -> Answer[tuple[str, ...]]:
+        await asyncio.sleep(0)
+        return self._look_up(name, "AAAA" if version == 6 else "A", tuple)
+
+    async def pointers(self, address: str) -> Answer[tuple[str, ...]]:
+        await asyncio.sleep(0)
+        return self._look_up(
+            ip_address(address).reverse_pointer, "PTR", lambda names: tuple(name.rstrip(".") for name in names)
+        )
 
     def _is_signed(self, name: str) -> bool:
         return any(name == zone or name.endswith(f".{zone}") for zone in self.signed)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mercury_e.breaker import RELAPSE, Circuit, Finding, Knock, Rules, Verdict, judge_round, stay_of, step
+from mercury_e.breaker import RELAPSE, Circuit, Rules, Verdict, judge_round, stay_of, step
+from shared.vantage.knock import Finding, Knock
 
 RULES = Rules(bad_rounds=3, good_rounds=3, stay=900.0)
 BAD, GOOD, UNCLEAR = Verdict.BLOCKED, Verdict.OPEN, Verdict.UNCLEAR

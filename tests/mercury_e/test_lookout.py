@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from mercury_e.breaker import Finding, Knock, Rules
+from mercury_e.breaker import Rules
 from mercury_e.lookout import Lookout, Rounds
 from shared.routing.next_hop import NextHop
 from shared.state.site_words import read_detours, read_port_25, write_port_25
+from shared.vantage.knock import Finding, Knock
 
 ROUNDS = Rounds(("mx1", "mx2"), 300.0, 20.0, Rules(bad_rounds=2, good_rounds=2, stay=100.0))
 RELAY = NextHop("relay.example")

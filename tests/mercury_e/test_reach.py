@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mercury_e.reach import MOST_ADDRESSES, Reach, is_public, pick_addresses
+from mercury_e.reach import MOST_ADDRESSES, Reach, pick_addresses
+from shared.vantage.public_space import is_public
 
 FORBIDDEN = [
     "127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1",

@@ -1,7 +1,7 @@
 """Knocking: does a mail host answer on its port, does a smarthost take connections?
 
 A knock is a connection and the first line of a greeting, then QUIT: nothing is given to anybody. What the answers
-mean is breaker.py's.
+mean is said by those who ask.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Protocol
 
-from mercury_e.breaker import Finding, Knock
 from shared.dns.answers import Answer, Found
 from shared.mail.reply import printable
 from shared.routing.next_hop import NextHop
+from shared.vantage.knock import Finding, Knock
 
 _LONGEST_GREETING = 1024
 _FAREWELL = 1.0

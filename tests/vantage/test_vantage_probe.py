@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mercury_e.breaker import Finding, Knock
-from mercury_e.probe import Probe, split_endpoint
 from shared.dns.answers import Answer, Found, NoSuchName
 from shared.routing.next_hop import NextHop
+from shared.vantage.knock import Finding, Knock
+from shared.vantage.probe import Probe, split_endpoint
 
 
 class Names:

@@ -1,0 +1,1 @@
+"""How this host stands towards the Internet, as strangers judge mail by it."""
