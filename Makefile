@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := shared mercury_s mercury_c mercury_e tests benchmarks
 
-.PHONY: run test lint bench proof reference docs peers clean
+.PHONY: run test lint bench curves proof reference docs peers clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.ready-to-run
@@ -24,6 +24,11 @@ lint: $(VENV)/.ready-to-test
 bench: $(VENV)/.ready-to-test
 	@tests/peers.sh gcc
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+# How cost grows with sessions, size, recipients, queue length and workers, as a table and as benchmarks/curves.svg.
+curves: $(VENV)/.ready-to-test
+	@tests/peers.sh gcc
+	$(BIN)/python benchmarks/curves.py --picture benchmarks/curves.svg $(ARGS)
 
 # That nothing acknowledged is ever lost: thirty minutes of kills, power cuts, full disks and hostile peers, and a table of
 # what each showed. ARGS="R-03 R-08" runs these rows only. docs/proof.md says what the rows mean. Then the services

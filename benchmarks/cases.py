@@ -10,7 +10,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from measure import cpu_seconds, memory
@@ -36,14 +36,20 @@ class Case:
     a_connection: int = 1
     users: int = 1
     domains: int = 0
+    recipients: int = 1
+    tls: bool = False
     is_latency: bool = False
     goal: float = 1.0
 
     def load_options(self) -> list[str]:
         suffix = {"local": "hq.example", "direct": "e2e.test"}.get(self.kind, "elsewhere.example")
         options = {"s": self.sessions, "n": self.messages, "l": self.octets, "m": self.a_connection, "u": self.users}
+        if self.recipients > 1:
+            options["r"] = self.recipients
         words = [word for key, value in options.items() for word in (f"-{key}", str(value))]
-        return [*words, "-d", str(self.domains), "-D", suffix]
+        #  Towards the next server: what fills the queue comes in plain text.
+        encrypted = ["-t"] if self.tls and self.kind == "receive" else []
+        return [*words, *encrypted, "-d", str(self.domains), "-D", suffix]
 
 
 CASES = (
@@ -53,9 +59,38 @@ CASES = (
     Case("receive-one", "one session, connection to 250", "receive", 1, 200, is_latency=True, goal=0.8),
     Case("receive-1M", "10 sessions, 1 MiB", "receive", 10, 100, 1 << 20, goal=1.5),
     Case("receive-25M", "2 sessions, 25 MiB", "receive", 2, 6, 25 << 20, goal=1.5),
+    Case(
+        "receive-tls",
+        "20 sessions, STARTTLS with a full handshake, one message each",
+        "receive",
+        20,
+        1000,
+        tls=True,
+        goal=1.5,
+    ),
     Case("relay", "drain 5,000 of 4 KiB to one smarthost", "relay", 20, 5000, a_connection=0, goal=5),
+    Case("relay-tls", "the same with STARTTLS", "relay", 20, 5000, a_connection=0, tls=True, goal=3),
     Case("local", "receive and deliver 5,000 into 50 Maildirs", "local", 20, 5000, a_connection=0, users=50, goal=2),
     Case("direct", "drain 5,000 to 500 domains by MX", "direct", 20, 5000, a_connection=0, domains=500, goal=4),
+    Case(
+        "queue",
+        "100,000 deferred and a cold disk: start to the first attempt",
+        "queue",
+        1,
+        100_000,
+        1000,
+        is_latency=True,
+        goal=0.55,
+    ),
+    Case(
+        "start",
+        "start to the first 220, all that belongs to a server; memory at rest",
+        "start",
+        1,
+        1,
+        is_latency=True,
+        goal=0.3,
+    ),
 )
 
 
@@ -69,17 +104,20 @@ class Result:
 
 
 class Bench:
-    """The tools, compiled once, and the folder they work in."""
+    """The tools, compiled once, and the folder they work in. `forget` empties the disk's cache."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, forget: Callable[[], None] = lambda: None) -> None:
         self._folder = folder
+        self._forget = forget
+        self.certificate = make_certificate(folder)
         here = Path(__file__).resolve().parent
         for tool in ("load", "sink"):
             command = ["gcc", "-O2", "-Wall", "-pthread", "-o", str(folder / tool), str(here / f"{tool}.c")]
+            command += ["-lssl", "-lcrypto"]
             subprocess.run(command, check=True)
 
     def run(self, rival: Rival, case: Case) -> Result:
-        task = self._task(case)
+        task = self.task(case)
         rival.set_up(task)
         try:
             match case.kind:
@@ -87,13 +125,18 @@ class Bench:
                     return self._receive(rival, case)
                 case "local":
                     return self._deliver(rival, case)
+                case "queue":
+                    return self._find_due(rival, case)
+                case "start":
+                    return self._start(rival, case)
                 case _:
                     return self._drain(rival, case, task)
         finally:
             rival.stop()
 
-    def _task(self, case: Case) -> Task:
-        return Task(case.kind, smarthost=("127.0.0.1", 2600), dns=(DNS_ADDRESS, 53), users=case.users)
+    def task(self, case: Case) -> Task:
+        certificate = self.certificate if case.tls else None
+        return Task(case.kind, ("127.0.0.1", 2600), (DNS_ADDRESS, 53), users=case.users, certificate=certificate)
 
     def load(self, rival: Rival, case: Case, messages: int = 0) -> dict[str, object]:
         options = case.load_options() + (["-n", str(messages)] if messages else [])
@@ -132,7 +175,7 @@ class Bench:
         rival.stop()
         os.sync()
         places = [f"{address}:25" for address in MX_ADDRESSES] if case.kind == "direct" else ["127.0.0.1:2600"]
-        with self._name_server(case), self._sink(places) as count:
+        with self.name_server(case), self.sink(places, case.tls) as count:
             rival.drain()
             if not until(lambda: count()[0] > 0):
                 return Result(0, 0, 0, trouble="nothing arrived")
@@ -145,6 +188,31 @@ class Bench:
             trouble = str(said["first_error"]) or ("" if is_through and is_empty else f"{arrived} arrived")
             return self._result(rival, case, (last - first) / 1e9, cpu, {}, trouble)
 
+    def _find_due(self, rival: Rival, case: Case) -> Result:
+        """So many wait for hours and one is due: from the start until it is at the sink, the disk's cache cold."""
+        rival.start(may_deliver=False)
+        self.load(rival, case, messages=2)
+        rival.stop()
+        rival.defer(case.messages)
+        os.sync()
+        self._forget()
+        with self.sink(["127.0.0.1:2600"]) as count:
+            began = time.monotonic_ns()
+            rival.drain()
+            if not until(lambda: count()[0] > 0):
+                return Result(0, 0, 0, trouble="nothing arrived")
+            first = count()[3]
+            time.sleep(5)  #  until the rest is known, too
+            cpu = _cpu(rival)
+            return replace(self._result(rival, case, 0, cpu, {}, ""), p50_ms=(first - began) / 1e6)
+
+    def _start(self, rival: Rival, case: Case) -> Result:
+        began = time.monotonic()
+        rival.start()
+        answered = time.monotonic()
+        time.sleep(3)
+        return replace(self._result(rival, case, 0, _cpu(rival), {}, ""), p50_ms=(answered - began) * 1e3)
+
     def _result(
         self, rival: Rival, case: Case, seconds: float, cpu: float, said: dict[str, object], trouble: str
     ) -> Result:
@@ -154,10 +222,12 @@ class Bench:
         return Result(rate, cpu / case.messages * 1e3, sum(memory(pid) for pid in rival.pids), p50, trouble)
 
     @contextlib.contextmanager
-    def _sink(self, places: list[str]) -> Iterator[Count]:
+    def sink(self, places: list[str], tls: bool = False) -> Iterator[Count]:
         file = self._folder / "counters"
         file.unlink(missing_ok=True)
-        process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", str(self._folder / "sink"), str(file), *places])
+        options = ["-t", str(self.certificate)] if tls else []
+        command = ["setpriv", "--pdeathsig", "KILL", str(self._folder / "sink"), *options, str(file), *places]
+        process = subprocess.Popen(command)
         try:
             until(lambda: file.exists() and file.stat().st_size == 4096)
             with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 4096) as counters:
@@ -167,7 +237,7 @@ class Bench:
             process.wait()
 
     @contextlib.contextmanager
-    def _name_server(self, case: Case) -> Iterator[None]:
+    def name_server(self, case: Case) -> Iterator[None]:
         """nsd with d0 to d499.e2e.test, whose MX are fifty addresses of the sink."""
         if case.kind != "direct":
             yield
@@ -193,6 +263,19 @@ class Bench:
         finally:
             process.terminate()
             process.wait()
+
+
+def make_certificate(folder: Path) -> Path:
+    """Certificate (ECDSA, P-256) and key in one file, for both servers and the sink."""
+    path = folder / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-days", "9", "-subj", "/CN=mail.hq.example", "-keyout", str(folder / "key"), "-out", str(folder / "cert")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    path.write_text((folder / "cert").read_text() + (folder / "key").read_text())
+    path.chmod(0o600)
+    return path
 
 
 def _cpu(rival: Rival) -> float:

@@ -16,6 +16,11 @@ CALLS = ("fsync", "fdatasync", "syncfs", "sync_file_range", "rename", "renameat"
 MESSAGES = 100
 
 
+def is_synced(calls: dict[str, float]) -> bool:
+    """At least one sync for each message."""
+    return sum(calls.get(name, 0) for name in ("fsync", "fdatasync", "syncfs")) >= 1
+
+
 def count_calls(bench: Bench, rival: Rival, folder: Path) -> dict[str, float]:
     """Calls for each message, one session, so that no two messages can share one."""
     rival.set_up(Task("receive"))

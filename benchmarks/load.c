@@ -1,16 +1,18 @@
 /* An SMTP load generator: one thread a session, blocking sockets, the same work for every server.
  *
- *   load [-P] [-s sessions] [-n messages] [-l octets] [-m messages a connection, 0 = kept]
+ *   load [-P] [-t] [-s sessions] [-n messages] [-l octets] [-m messages a connection, 0 = kept]
  *        [-u users] [-d domains] [-D suffix] [-h host] port
  *
  * Message k goes to u<k mod users>@<suffix>, or with -d to u<k mod users>@d<k mod domains>.<suffix>.
- * -P sends MAIL, RCPT and DATA in one write. Prints one JSON object: what was taken, in how many seconds, and how long
+ * -P sends MAIL, RCPT and DATA in one write, -t begins with STARTTLS and a full handshake, -r gives each message so many
+ * recipients (r0-, r1-... in front of the address). Prints one JSON object: what was taken, in how many seconds, and how long
  * single messages took, from the connection (first message of each) or from MAIL to the 250 that ends it.
  * Any reply that is not the expected one is an error; it is counted and the first is shown.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -23,7 +25,8 @@
 enum { MAX_ERRORS_A_SESSION = 10, LONGEST_LINE = 1024 };
 
 static const char *host = "127.0.0.1", *suffix = "elsewhere.example";
-static int port, sessions = 20, messages = 1000, a_connection = 1, users = 1, domains = 0, pipelined = 0;
+static int port, sessions = 20, messages = 1000, a_connection = 1, users = 1, domains = 0, pipelined = 0, recipients = 1;
+static SSL_CTX *tls;
 static size_t octets = 4096;
 static char *text;
 static size_t text_length;
@@ -34,6 +37,7 @@ static char first_error[LONGEST_LINE + 64];
 
 struct connection {
     int socket;
+    SSL *tls;
     size_t read, filled;
     char buffer[8192], line[LONGEST_LINE];
 };
@@ -48,7 +52,7 @@ static double now(void)
 static int put(struct connection *c, const char *data, size_t length)
 {
     while (length) {
-        ssize_t n = write(c->socket, data, length);
+        ssize_t n = c->tls ? SSL_write(c->tls, data, length) : write(c->socket, data, length);
         if (n <= 0)
             return -1;
         data += n;
@@ -64,7 +68,8 @@ static int get_reply(struct connection *c)
         size_t length = 0;
         for (;;) {
             if (c->read == c->filled) {
-                ssize_t n = read(c->socket, c->buffer, sizeof c->buffer);
+                ssize_t n = c->tls ? SSL_read(c->tls, c->buffer, sizeof c->buffer)
+                                   : read(c->socket, c->buffer, sizeof c->buffer);
                 if (n <= 0)
                     return -1;
                 c->read = 0;
@@ -101,6 +106,15 @@ static int say(struct connection *c, const char *command, int class)
     return put(c, command, strlen(command)) ? -1 : expect(c, class, command);
 }
 
+static int start_tls(struct connection *c)
+{
+    if (say(c, "STARTTLS\r\n", 2))
+        return -1;
+    c->tls = SSL_new(tls);
+    SSL_set_fd(c->tls, c->socket);
+    return SSL_connect(c->tls) != 1 || say(c, "EHLO load.example\r\n", 2) ? -1 : 0;
+}
+
 static int open_connection(struct connection *c)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -111,7 +125,9 @@ static int open_connection(struct connection *c)
     setsockopt(c->socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (connect(c->socket, (struct sockaddr *)&a, sizeof a))
         return -1;
-    return expect(c, 2, "greeting") || say(c, "EHLO load.example\r\n", 2) ? -1 : 0;
+    if (expect(c, 2, "greeting") || say(c, "EHLO load.example\r\n", 2))
+        return -1;
+    return tls ? start_tls(c) : 0;
 }
 
 static int send_message(struct connection *c, int number)
@@ -126,8 +142,17 @@ static int send_message(struct connection *c, int number)
         snprintf(all, sizeof all, "%s%sDATA\r\n", sender, rcpt);
         if (put(c, all, strlen(all)) || expect(c, 2, sender) || expect(c, 2, rcpt) || expect(c, 3, "DATA"))
             return -1;
-    } else if (say(c, sender, 2) || say(c, rcpt, 2) || say(c, "DATA\r\n", 3)) {
-        return -1;
+    } else {
+        if (say(c, sender, 2))
+            return -1;
+        for (int k = 0; k < recipients; k++) {
+            if (recipients > 1)
+                snprintf(all, sizeof all, "RCPT TO:<r%d-%s", k, rcpt + 9);
+            if (say(c, recipients > 1 ? all : rcpt, 2))
+                return -1;
+        }
+        if (say(c, "DATA\r\n", 3))
+            return -1;
     }
     return put(c, text, text_length) || expect(c, 2, "end of data") ? -1 : 0;
 }
@@ -156,6 +181,7 @@ static int run_connection(struct connection *c)
         atomic_fetch_add(&errors, 1);
     else if (put(c, "QUIT\r\n", 6) == 0)
         get_reply(c);
+    SSL_free(c->tls);
     close(c->socket);
     return failed ? -1 : more;
 }
@@ -205,9 +231,11 @@ static void make_text(void)
 
 static int read_options(int count, char **words)
 {
-    for (int option; (option = getopt(count, words, "Ps:n:l:m:u:d:D:h:")) != -1;)
+    for (int option; (option = getopt(count, words, "Pts:n:l:m:u:d:D:h:r:")) != -1;)
         switch (option) {
         case 'P': pipelined = 1; break;
+        case 't': tls = SSL_CTX_new(TLS_client_method()); break;
+        case 'r': recipients = atoi(optarg); break;
         case 's': sessions = atoi(optarg); break;
         case 'n': messages = atoi(optarg); break;
         case 'l': octets = atol(optarg); break;
@@ -227,7 +255,7 @@ static int read_options(int count, char **words)
 int main(int count, char **words)
 {
     if (read_options(count, words)) {
-        fprintf(stderr, "usage: load [-P] [-s n] [-n n] [-l n] [-m n] [-u n] [-d n] [-D suffix] [-h host] port\n");
+        fprintf(stderr, "usage: load [-P] [-t] [-r n] [-s n] [-n n] [-l n] [-m n] [-u n] [-d n] [-D suffix] [-h host] port\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);

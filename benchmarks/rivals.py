@@ -6,6 +6,7 @@ site, every parameter that bears on speed at its default, only the folders and t
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import grp
 import os
@@ -18,8 +19,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from shared.spool.names import parse_name
+from shared.spool.record import parse_record, render_record
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / ".peers" / "postfix"
@@ -32,7 +38,9 @@ MAIL_OWNER, SETGID_GROUP, BOX_OWNER = "mail", "staff", "nobody"
 class Task:
     """What the servers are to do with what they get.
 
-    `kind` is receive (keep it, durably), relay (to the smarthost), direct (by MX) or local (into Maildirs).
+    `kind` is receive (keep it, durably), relay (to the smarthost), direct (by MX), local (into Maildirs), queue (as
+    relay, with a long queue) or start (all daemons, nothing to do). `certificate`, with its key in the same file:
+    TLS is offered, and taken where it is offered.
     """
 
     kind: str
@@ -40,6 +48,7 @@ class Task:
     dns: tuple[str, int] = ("127.0.0.1", 53)
     mx_port: int = 25
     users: int = 1
+    certificate: Path | None = None
 
 
 def free_port() -> int:
@@ -78,6 +87,10 @@ class Rival:
         self.start()
 
     def queued(self) -> int:
+        raise NotImplementedError
+
+    def defer(self, count: int) -> None:
+        """The server stands still with a message queued: make it `count` that wait for hours, and one that is due."""
         raise NotImplementedError
 
     def delivered(self) -> int:
@@ -131,24 +144,32 @@ class Mercury(Rival):
     def __init__(self, folder: Path, spool: Path, workers: int = 0) -> None:
         super().__init__(folder, spool)
         self._workers = workers
+        for room in ("shared", "mercury_s", "mercury_c", "mercury_e"):
+            #  As an installed one is: else every start would compile anew where bytecode may not be written.
+            compileall.compile_dir(str(ROOT / room), quiet=2)
         self._letters = ""
 
     def set_up(self, task: Task) -> None:
         for path in (self.folder, self.spool):
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
-        self._letters = {"receive": "", "local": "", "relay": "c", "direct": "e"}[task.kind]
+        self._letters = {"receive": "", "local": "", "relay": "c", "direct": "e", "queue": "c", "start": "ce"}[
+            task.kind
+        ]
         delivery = "direct" if task.kind == "direct" else "relay"
         workers = f"  workers: {self._workers}\n" if self._workers else ""
+        pem, demand = task.certificate, "opportunistic" if task.certificate else "off"
+        tls = f"tls: {{certificate: {pem}, key: {pem}}}\n" if pem else ""
         (self.folder / "mercury.yaml").write_text(
             f"hostname: {HOSTNAME}\nsite: hq\nspool: {self.spool}/queue\nstate: {self.folder}/state\n"
             f"run: {self.folder}/run\n"
+            f"{tls}"
             f"local: {{domains: [hq.example], maildir: '{self.spool}/mail/{{user}}', users: users.yaml}}\n"
             f"receive:\n  listeners: [{{port: {self.port}, address: 127.0.0.1, kind: mx}}]\n"
             f"  max_message_size: 200M\n{workers}"
             "  rules: [{networks: [127.0.0.0/8], action: allow, exempt: true}]\n"
             f"sites:\n  hq:\n    networks: [127.0.0.0/8]\n    delivery: {delivery}\n"
-            f"    smarthosts: [{{host: {task.smarthost[0]}, port: {task.smarthost[1]}, tls: off}}]\n"
+            f"    smarthosts: [{{host: {task.smarthost[0]}, port: {task.smarthost[1]}, tls: '{demand}'}}]\n"
             f"dns: {{servers: ['{task.dns[0]}:{task.dns[1]}']}}\n"
             f"direct: {{port: {task.mx_port}, allow_addresses: [127.0.0.0/8]}}\n"
         )
@@ -162,6 +183,26 @@ class Mercury(Rival):
 
     def drain(self) -> None:
         self._spawn(sys.executable, "-m", f"mercury_{self._letters}", "--config", str(self.folder / "mercury.yaml"))
+
+    def defer(self, count: int) -> None:
+        """Under as many names, and of the same text: what a name says is what the record in the file says, too."""
+        new = self.spool / "queue" / ".relay" / "new"
+        pattern, *others = sorted(new.iterdir())
+        for other in others:
+            other.unlink()
+        data = pattern.read_bytes()
+        parsed = parse_name(pattern.name)
+        envelope, offset = parse_record(data)
+        assert parsed is not None
+        now, body = time.time(), data[offset:]
+        for number in range(count + 1):
+            id = f"{number // 10**4:04d}-{number % 10**4:04d}"
+            record = render_record(replace(envelope, id=id))
+            path = new / str(parsed._replace(id=id, size=len(record) + len(body)))
+            path.write_bytes(record + body)
+            due = now - 1 if number == count // 2 else now + 7200 + number % 10800
+            os.utime(path, (due, due))
+        pattern.unlink()
 
     def queued(self) -> int:
         return sum(1 for part in ("new", "cur") for _ in (self.spool / "queue").glob(f".*/{part}/*"))
@@ -286,7 +327,10 @@ class Postfix(Rival):
         if self._task.kind == "receive" or not may_deliver:
             #  Queued in hold/, by the same steps as in incoming/: written, synced, renamed.
             text += "smtpd_recipient_restrictions = check_client_access static:HOLD\n"
-        if self._task.kind == "relay":
+        if self._task.certificate is not None:
+            pem = self._task.certificate
+            text += f"smtpd_tls_cert_file = {pem}\nsmtpd_tls_key_file = {pem}\nsmtpd_tls_security_level = may\n"
+        if self._task.kind in ("relay", "queue"):
             host, port = self._task.smarthost
             text += f"relayhost = [{host}]:{port}\n"
         if self._task.kind == "local":
@@ -311,7 +355,7 @@ class Postfix(Rival):
 
     def start(self, may_deliver: bool = True) -> None:
         (self.folder / "main.cf").write_text(self._main_cf(may_deliver))
-        if may_deliver:
+        if may_deliver and self._task.kind != "queue":
             self._release_held()
         master = [str(PACKAGE / "usr" / "lib" / "postfix" / "sbin" / "master"), "-c", str(self.folder), "-d"]
         if self._task.kind == "direct":
@@ -325,6 +369,25 @@ class Postfix(Rival):
     def _release_held(self) -> None:
         for path in (self.spool / "queue" / "hold").glob("*"):
             path.rename(self.spool / "queue" / "incoming" / path.name)
+
+    def defer(self, count: int) -> None:
+        queue = self.spool / "queue"
+        pattern, *others = sorted((queue / "hold").iterdir())
+        for other in others:
+            other.unlink()
+        data, owner, now = pattern.read_bytes(), pattern.stat().st_uid, time.time()
+        for letter in "0123456789ABCDEF":
+            self._make(queue / "deferred" / letter, owner, 0o700)
+        for number in range(count + 1):
+            #  The queue id of a file says what it is; its first digit, in which folder it lies.
+            name = f"{(number * 0x9E3779B1) & 0xFFFFFFFF:08X}{number & 0xFFF:03X}"
+            path = queue / "deferred" / name[0] / name
+            path.write_bytes(data)
+            path.chmod(0o700)
+            os.chown(path, owner, -1)
+            due = now - 1 if number == count // 2 else now + 7200 + number % 10800
+            os.utime(path, (due, due))
+        pattern.unlink()
 
     def queued(self) -> int:
         folders = ("hold", "incoming", "active", "deferred")

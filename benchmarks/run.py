@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import os
 import signal
-import statistics
 import sys
 import tempfile
 import time
@@ -20,8 +19,8 @@ from pathlib import Path
 
 from cases import CASES, Bench, Case, Result
 from disk import Disk
-from durability import count_calls
-from measure import spread
+from durability import count_calls, is_synced
+from report import Row, picture, table
 from rivals import Mercury, Postfix, Rival
 
 
@@ -32,19 +31,35 @@ def main() -> int:
     with alone(), tempfile.TemporaryDirectory(prefix="mercury-bench-", dir=arguments.folder) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        bench = Bench(folder)
         with Disk(folder) as disk:
+            bench = Bench(folder, disk.forget)
             print(f"{os.cpu_count()} CPUs, load and servers on the same; spools on {disk.words}", flush=True)
             rivals: list[Rival] = [
                 Postfix(folder / "postfix", disk.path / "postfix"),
                 Mercury(folder / "mercury", disk.path / "mercury", arguments.workers),
             ]
-            troubles = sum(measure(bench, rivals, case, arguments.rounds, arguments.seconds) for case in chosen)
+            measured = [measure(bench, rivals, case, arguments.rounds, arguments.seconds) for case in chosen]
+            rows = [row for row, _ in measured]
+            troubles = sum(troubles for _, troubles in measured)
             if not arguments.cases or "durability" in arguments.cases:
-                for rival in rivals:
-                    calls = count_calls(bench, rival, folder)
-                    print(f"durability   {rival.name:8} calls a message: {calls}", flush=True)
+                troubles += show_durability(bench, rivals, folder)
+    if rows:
+        print(f"\n{table(rows)}", flush=True)
+    if arguments.picture:
+        arguments.picture.write_text(picture(rows))
     return 1 if troubles else 0
+
+
+def show_durability(bench: Bench, rivals: list[Rival], folder: Path) -> int:
+    """How many of them say 250 before the message is on the disk."""
+    forgetful = 0
+    print("\ndurability: system calls for each received message, by strace")
+    for rival in rivals:
+        calls = count_calls(bench, rival, folder)
+        is_durable = is_synced(calls)
+        forgetful += not is_durable
+        print(f"  {rival.name:8} {'synced' if is_durable else 'NOT SYNCED'} before its 250: {calls}", flush=True)
+    return forgetful
 
 
 @contextlib.contextmanager
@@ -63,6 +78,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=180, help="no new round of a case after this time (180)")
     parser.add_argument("--workers", type=int, default=0, help="receive.workers of Mercury; default: its default")
     parser.add_argument("--folder", default="/var/tmp", help="where the image and the servers' files lie (/var/tmp)")
+    parser.add_argument("--picture", type=Path, help="write the ratios as SVG to this file")
     arguments = parser.parse_args()
     unknown = set(arguments.cases) - set(names)
     if unknown:
@@ -70,8 +86,8 @@ def read_arguments() -> argparse.Namespace:
     return arguments
 
 
-def measure(bench: Bench, rivals: list[Rival], case: Case, rounds: int, seconds: float) -> int:
-    """All rounds of one case, and its lines of the report; how many runs went wrong."""
+def measure(bench: Bench, rivals: list[Rival], case: Case, rounds: int, seconds: float) -> tuple[Row, int]:
+    """All rounds of one case, its lines said; and how many runs went wrong."""
     results: dict[str, list[Result]] = {rival.name: [] for rival in rivals}
     troubles = 0
     end = time.monotonic() + seconds
@@ -89,32 +105,9 @@ def measure(bench: Bench, rivals: list[Rival], case: Case, rounds: int, seconds:
                 print(f"! {case.name} {rival.name}: {result.trouble}", file=sys.stderr, flush=True)
             else:
                 results[rival.name].append(result)
-    report(case, results)
-    return troubles
-
-
-def report(case: Case, results: dict[str, list[Result]]) -> None:
-    print(f"\n{case.name}: {case.words}")
-    for name, runs in results.items():
-        if runs:
-            latency = f"  p50 {spread([run.p50_ms for run in runs])} ms" if case.is_latency else ""
-            print(
-                f"  {name:8} {spread([run.rate for run in runs])}/s  CPU {spread([run.cpu_ms for run in runs])} ms"
-                f"  {statistics.median(run.memory for run in runs):.0f} MiB{latency}  ({len(runs)} runs)"
-            )
-    if all(results.values()):
-        print("  " + verdict(case, results["mercury"], results["postfix"]), flush=True)
-
-
-def verdict(case: Case, ours: list[Result], theirs: list[Result]) -> str:
-    def ratio(name: str) -> float:
-        ours_median = statistics.median(getattr(run, name) for run in ours)
-        theirs_median = statistics.median(getattr(run, name) for run in theirs)
-        return ours_median / theirs_median if theirs_median else float("inf")
-
-    if case.is_latency:
-        return f"ratio    {ratio('p50_ms'):.2f} of Postfix's time (goal {case.goal:g}), CPU {ratio('cpu_ms'):.2f}"
-    return f"ratio    {ratio('rate'):.2f} times Postfix (goal {case.goal:g}), CPU {ratio('cpu_ms'):.2f}"
+    row = Row(case, results)
+    print("\n".join(row.lines()), flush=True)
+    return row, troubles
 
 
 if __name__ == "__main__":

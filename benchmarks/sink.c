@@ -1,6 +1,8 @@
 /* An SMTP sink that costs next to nothing: it takes every message and forgets it.
  *
- *   sink [-c] counters-file address:port...        (-c also offers CHUNKING)
+ *   sink [-c] [-t certificate-and-key.pem] counters-file address:port...
+ *
+ * -c also offers CHUNKING, -t STARTTLS.
  *
  * One thread, epoll. The counters are in a mapped file, so that reading them disturbs nobody:
  * int64 messages, connections, octets, and CLOCK_MONOTONIC nanoseconds of the first and the last message.
@@ -10,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,7 +30,8 @@ struct counters {
 
 /* `match` counts how much of CRLF.CRLF has been seen; data begins as if a CRLF stood before it. */
 struct session {
-    int socket, in_data, match, closing;
+    int socket, in_data, match, closing, handshake;
+    SSL *tls;
     int64_t chunk;
     int is_last;
     size_t line_length, reply_length;
@@ -36,6 +40,7 @@ struct session {
 
 static struct counters *counters;
 static int offers_chunking;
+static SSL_CTX *tls;
 
 static int64_t now(void)
 {
@@ -71,7 +76,12 @@ static void take_line(struct session *s)
         say(s, "250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 104857600\r\n");
         if (offers_chunking)
             say(s, "250-CHUNKING\r\n");
+        if (tls && !s->tls)
+            say(s, "250-STARTTLS\r\n");
         say(s, "250 ENHANCEDSTATUSCODES\r\n");
+    } else if (tls && !s->tls && !strncasecmp(line, "STARTTLS", 8)) {
+        say(s, "220 2.0.0 go on\r\n");
+        s->handshake = 1;
     } else if (!strncasecmp(line, "DATA", 4)) {
         s->in_data = 1;
         s->match = 2;
@@ -135,11 +145,37 @@ static size_t take_command(struct session *s, const char *data, size_t length)
     return n;
 }
 
+static int put(struct session *s)
+{
+    int n = s->reply_length;
+    s->reply_length = 0;
+    return !n || (s->tls ? SSL_write(s->tls, s->reply, n) : (int)write(s->socket, s->reply, n)) == n;
+}
+
+/* What SSL_accept and SSL_read mean by their answer: 1 to wait for more, 0 for the end. */
+static int is_waiting(struct session *s, int answer)
+{
+    int error = SSL_get_error(s->tls, answer);
+    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+}
+
+static int shake_hands(struct session *s)
+{
+    int answer = SSL_accept(s->tls);
+    if (answer == 1)
+        s->handshake = 0;
+    return answer == 1 || is_waiting(s, answer);
+}
+
 /* 0 when the session is over. */
 static int serve(struct session *s)
 {
     static char buffer[1 << 18];
-    ssize_t n = read(s->socket, buffer, sizeof buffer);
+    if (s->tls && s->handshake)
+        return shake_hands(s);
+    ssize_t n = s->tls ? SSL_read(s->tls, buffer, sizeof buffer) : read(s->socket, buffer, sizeof buffer);
+    if (s->tls && n <= 0)
+        return is_waiting(s, n);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 1;
     if (n <= 0)
@@ -153,9 +189,14 @@ static int serve(struct session *s)
         else
             at += take_command(s, buffer + at, n - at);
     }
-    if (s->reply_length && write(s->socket, s->reply, s->reply_length) != (ssize_t)s->reply_length)
+    if (!put(s))
         return 0;
-    s->reply_length = 0;
+    if (s->handshake && !s->tls) {
+        s->tls = SSL_new(tls);
+        SSL_set_fd(s->tls, s->socket);
+    }
+    if (s->tls && SSL_pending(s->tls))
+        return serve(s);
     return !s->closing;
 }
 
@@ -193,13 +234,19 @@ static int listen_at(char *place)
 
 int main(int count, char **words)
 {
-    int first = 1;
-    if (count > 1 && !strcmp(words[1], "-c")) {
-        offers_chunking = 1;
-        first = 2;
+    for (int option; (option = getopt(count, words, "ct:")) != -1;) {
+        offers_chunking |= option == 'c';
+        if (option != 't')
+            continue;
+        tls = SSL_CTX_new(TLS_server_method());
+        SSL_CTX_set_session_id_context(tls, (const unsigned char *)"sink", 4);
+        if (SSL_CTX_use_certificate_chain_file(tls, optarg) != 1 ||
+            SSL_CTX_use_PrivateKey_file(tls, optarg, SSL_FILETYPE_PEM) != 1)
+            return fprintf(stderr, "%s: no certificate and key\n", optarg), 1;
     }
+    int first = optind;
     if (count < first + 2) {
-        fprintf(stderr, "usage: sink [-c] counters-file address:port...\n");
+        fprintf(stderr, "usage: sink [-c] [-t pem] counters-file address:port...\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -224,6 +271,7 @@ int main(int count, char **words)
                 welcome(poller, *listener);
             } else if (!serve(events[i].data.ptr)) {
                 struct session *s = events[i].data.ptr;
+                SSL_free(s->tls);
                 close(s->socket);
                 free(s);
             }
