@@ -15,15 +15,13 @@ from urllib.parse import urlsplit
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.protocol import Protocol as Receiver
-from twisted.python.failure import Failure
 from twisted.web import client
 from twisted.web.http_headers import Headers
 
 from mercury_e.mta_sts import LONGEST_POLICY
 from shared.tls.client import ClientTls
+from shared.transport.https import BodyUnusable, drop_body, read_body
 
 TIMEOUT = 60.0  #  seconds for everything, RFC 8461 §3.3
 _CONNECT_TIMEOUT = 15.0
@@ -80,12 +78,13 @@ class PolicyPages:
             fault = f"status {response.code}"  #  a redirect is one, too (§3.3)
         elif kind != "text/plain":
             fault = "it is not text/plain"
-        received: Deferred[bytes] = Deferred()
-        response.deliverBody(_Body(received, 0 if fault else LONGEST_POLICY))
         if fault:
-            received.addErrback(lambda failure: b"")
+            drop_body(response)
             raise PageUnusable(fault)
-        return await received.asFuture(asyncio.get_running_loop())
+        try:
+            return await read_body(response, LONGEST_POLICY)
+        except BodyUnusable as error:
+            raise PageUnusable(str(error)) from None
 
     async def _post_to(self, url: str, address: str, body: bytes) -> bytes:
         parts = urlsplit(url)
@@ -93,9 +92,7 @@ class PolicyPages:
         headers = Headers({"User-Agent": ["Mercury"], "Content-Type": ["application/tlsrpt+gzip"]})
         asked = agent.request(b"POST", url.encode("ascii"), headers, _web.FileBodyProducer(BytesIO(body)))
         response = await asked.asFuture(asyncio.get_running_loop())
-        ignored: Deferred[bytes] = Deferred()
-        ignored.addErrback(lambda failure: b"")
-        response.deliverBody(_Body(ignored, 0))
+        drop_body(response)
         if not 200 <= response.code < 300:
             raise PageUnusable(f"status {response.code}")
         return b""
@@ -115,39 +112,6 @@ class _OneEndpoint:
 
     def endpointForURI(self, uri: Any) -> Any:
         return self._endpoint
-
-
-class _Body(Receiver):
-    """A page, as long as it is short."""
-
-    transport: Any
-
-    def __init__(self, received: Deferred[bytes], most: int) -> None:
-        self._received = received
-        self._pieces: list[bytes] = []
-        self._left = most
-
-    def dataReceived(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left >= 0:
-            self._pieces.append(data)
-        else:
-            self._end(PageUnusable("it is longer than 64 KiB"))
-            self.transport.loseConnection()
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        if isinstance(reason.value, client.ResponseDone):
-            self._end(None)
-        else:
-            self._end(PageUnusable("it ends too early"))
-
-    def _end(self, trouble: PageUnusable | None) -> None:
-        if self._received.called:
-            return
-        if trouble is None:
-            self._received.callback(b"".join(self._pieces))
-        else:
-            self._received.errback(trouble)
 
 
 def _words_of(error: BaseException) -> str:

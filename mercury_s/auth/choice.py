@@ -60,10 +60,13 @@ def _make_backend(config: Config, accounts: AccountsFile, domain: str, executor:
 def _make_tokens(config: Config) -> Tokens:
     from twisted.internet import reactor
 
-    from mercury_s.auth.tokens import IntrospectedTokens, make_agent  # an HTTP client, only where it is needed
+    from mercury_s.auth.tokens import IntrospectedTokens  # an HTTP client, only where it is needed
+    from shared.transport.https import make_agent
 
     settings: Any = config.receive.auth.introspection
-    return IntrospectedTokens(settings, make_agent(reactor, settings), _secret_in(settings.secret_file))
+    return IntrospectedTokens(
+        settings, make_agent(reactor, settings.ca, settings.timeout), _secret_in(settings.secret_file)
+    )
 
 
 def _secret_in(path: Path | None) -> Callable[[], str]:

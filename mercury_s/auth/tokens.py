@@ -13,20 +13,15 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote_plus
 
-from twisted.internet import ssl
-from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Protocol as Receiver
-from twisted.python.failure import Failure
 from twisted.web import client
 from twisted.web.http_headers import Headers
 
 from mercury_s.auth.backend import BackendDown
 from shared.config.logins import Introspection
+from shared.transport.https import drop_body, read_body
 
 _LONGEST_ANSWER = 64 * 1024
-#  Both are without types.
-_web: Any = client
-_ssl: Any = ssl
+_web: Any = client  #  without types
 
 
 class IntrospectedTokens:
@@ -61,55 +56,12 @@ class IntrospectedTokens:
             pair = f"{quote_plus(settings.client_id)}:{quote_plus(self._read_secret())}"
             headers["Authorization"] = ["Basic " + base64.b64encode(pair.encode()).decode("ascii")]
         body = _web.FileBodyProducer(BytesIO(f"token={quote_plus(token)}&token_type_hint=access_token".encode()))
-        loop = asyncio.get_running_loop()
         asked = self._agent.request(b"POST", settings.url.encode(), Headers(headers), body)
-        response = await asked.asFuture(loop)
+        response = await asked.asFuture(asyncio.get_running_loop())
         if response.code != 200:
-            ignored: Deferred[bytes] = Deferred()
-            ignored.addErrback(lambda failure: b"")
-            response.deliverBody(_Body(ignored))
+            drop_body(response)
             raise OSError(f"status {response.code}")
-        received: Deferred[bytes] = Deferred()
-        response.deliverBody(_Body(received))
-        return await received.asFuture(loop)
-
-
-class _Body(Receiver):
-    """An answer, as long as it is short."""
-
-    transport: Any
-
-    def __init__(self, received: Deferred[bytes]) -> None:
-        self._received = received
-        self._pieces: list[bytes] = []
-        self._left = _LONGEST_ANSWER
-
-    def dataReceived(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left >= 0:
-            self._pieces.append(data)
-        else:
-            self.transport.stopProducing()
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        if self._received.called:
-            return  #  we did not wait for it any longer
-        if isinstance(reason.value, client.ResponseDone) and self._left >= 0:
-            self._received.callback(b"".join(self._pieces))
-        else:
-            self._received.errback(OSError("the answer is too long or ends too early"))
-
-
-def make_agent(reactor: Any, settings: Introspection) -> Any:
-    """Verifies the page's certificate. Raises OSError or ValueError when the authorities cannot be read."""
-    if settings.ca is None:
-        return _web.Agent(reactor, connectTimeout=settings.timeout)
-    marks = b"-----BEGIN CERTIFICATE-----"
-    blocks = [marks + block for block in settings.ca.read_bytes().split(marks)[1:]]
-    if not blocks:
-        raise ValueError(f"{settings.ca} holds no certificate")
-    roots = _ssl.trustRootFromCertificates([_ssl.Certificate.loadPEM(block) for block in blocks])
-    return _web.Agent(reactor, _web.BrowserLikePolicyForHTTPS(roots), connectTimeout=settings.timeout)
+        return await read_body(response, _LONGEST_ANSWER)
 
 
 def _owner(answer: dict[str, Any], settings: Introspection) -> str | None:

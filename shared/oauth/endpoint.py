@@ -14,22 +14,17 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from twisted.internet import ssl
-from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Protocol as Receiver
 from twisted.python.failure import Failure
 from twisted.web import client
 from twisted.web.http_headers import Headers
 
 from shared.config.oauth import OAuth
 from shared.oauth.forms import Form
+from shared.transport.https import make_agent, read_body
 from shared.transport.reason import explain
 
 _LONGEST_ANSWER = 64 * 1024
-_BEGIN = b"-----BEGIN CERTIFICATE-----"
-#  Both are without types.
-_web: Any = client
-_ssl: Any = ssl
+_web: Any = client  #  without types
 
 
 class EndpointDown(Exception):
@@ -69,49 +64,10 @@ class Endpoint:
         if form.authorization:
             headers["Authorization"] = [form.authorization]
         body = _web.FileBodyProducer(BytesIO(urlencode(form.fields).encode("ascii")))
-        loop = asyncio.get_running_loop()
-        asked = self._agent().request(b"POST", url.encode("ascii"), Headers(headers), body)
-        response = await asked.asFuture(loop)
-        received: Deferred[bytes] = Deferred()
-        response.deliverBody(_Body(received))
-        return response.code, await received.asFuture(loop)
-
-    def _agent(self) -> Any:
-        settings = self._settings
-        if settings.authorities is None:
-            return _web.Agent(self._reactor, connectTimeout=settings.timeout)
-        blocks = settings.authorities.read_bytes().split(_BEGIN)[1:]
-        if not blocks:
-            raise OSError(f"{settings.authorities} holds no certificate")
-        roots = _ssl.trustRootFromCertificates([_ssl.Certificate.loadPEM(_BEGIN + block) for block in blocks])
-        policy = _web.BrowserLikePolicyForHTTPS(roots)
-        return _web.Agent(self._reactor, policy, connectTimeout=settings.timeout)
-
-
-class _Body(Receiver):
-    """An answer, as long as it is short."""
-
-    transport: Any
-
-    def __init__(self, received: Deferred[bytes]) -> None:
-        self._received = received
-        self._pieces: list[bytes] = []
-        self._left = _LONGEST_ANSWER
-
-    def dataReceived(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left >= 0:
-            self._pieces.append(data)
-        else:
-            self.transport.stopProducing()
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        if self._received.called:
-            return  #  we did not wait for it any longer
-        if isinstance(reason.value, client.ResponseDone) and self._left >= 0:
-            self._received.callback(b"".join(self._pieces))
-        else:
-            self._received.errback(OSError("the answer is too long or ends too early"))
+        agent = make_agent(self._reactor, self._settings.authorities, self._settings.timeout)
+        asked = agent.request(b"POST", url.encode("ascii"), Headers(headers), body)
+        response = await asked.asFuture(asyncio.get_running_loop())
+        return response.code, await read_body(response, _LONGEST_ANSWER)
 
 
 def _words(error: Exception) -> str:

@@ -258,7 +258,7 @@ def test_a_page_that_is_no_policy_keeps_no_mail_back(world: World, office: Site)
         "odd-missing": "status 404",
         "odd-moved": "status 301",
         "odd-html": "it is not text/plain",
-        "odd-large": "it is longer than 64 KiB",
+        "odd-large": "it is longer than 65536 octets",
         "odd-mode": "its mode is not enforce, testing or none",
         "odd-name": "the certificate of its host is for another name",
     }
