@@ -26,6 +26,7 @@ from mercury_s.policy.verdict import Manner, Refuse
 from mercury_s.porter import Offence
 from mercury_s.screening import Screening
 from mercury_s.wire import Wire
+from shared.mail.address import Address
 from shared.mail.reply import Reply
 from shared.observe import events as observed
 from shared.observe.log import log
@@ -94,6 +95,11 @@ class Session:
         self._inquiry = Inquiry(door, terms, self._guest, wire, self._screening)
 
     # ---- what the listener calls ----------------------------------------------------------------------------------
+
+    def assume(self, login: str, identity: Address) -> None:
+        """For a rehearsal (rehearsal.py): as if this account had logged in."""
+        self._guest.login, self._guest.identity = login, identity
+        self._conversation.home = self._door.home
 
     def begin(self) -> None:
         self._conversation.greet(f"{self._door.hostname} ESMTP Mercury; HELP helps")

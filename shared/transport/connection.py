@@ -25,7 +25,7 @@ from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.reply import printable
 from shared.smtp.client import Conversation
-from shared.smtp.client_events import Ended, Finished, Opened, TlsWanted
+from shared.smtp.client_events import Ended, Finished, Opened, Security, TlsWanted
 from shared.smtp.ehlo import Extensions
 from shared.smtp.judge import End
 from shared.tls.client import RememberedServer, channel_binding, verification_problem
@@ -91,6 +91,11 @@ class SmtpConnection(Protocol):
     @property
     def is_over(self) -> bool:
         return self._conversation.is_over
+
+    @property
+    def security(self) -> Security | None:
+        """What the TLS handshake came to; None in clear."""
+        return self._conversation.security
 
     @property
     def offer(self) -> Extensions:
