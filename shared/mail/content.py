@@ -40,3 +40,7 @@ class BytesContent:
     def head(self) -> bytes:
         end = self._message.find(b"\r\n\r\n")
         return self._message if end < 0 else self._message[: end + 4]
+
+
+class SevenBit:
+    """Marks a content that is known to be ASCII from end to end: nobody looks again."""

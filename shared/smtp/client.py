@@ -133,10 +133,10 @@ class Conversation(OpeningTalk):
             raise RuntimeError("the conversation is not idle")
         try:
             errand = plan_errand(envelope, recipients, content, self.extensions, self.is_secure)
-            if errand.recipients:
+            if errand.recipients and errand.lacks is None:
                 self._begin(errand, content)
             else:
-                self._settle(Finished(errand.settled))
+                self._settle(Finished(errand.settled, lacks=errand.lacks))
         except OSError as error:
             self._settle(Finished(dict.fromkeys(recipients, unreadable(error))))
 

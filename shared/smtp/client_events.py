@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shared.mail.envelope import Recipient
+from shared.mail.lacks import Lacks
 from shared.mail.outcome import Outcome
 from shared.mail.reply import Reply
 from shared.smtp.client_login import Login
@@ -78,13 +79,15 @@ class Finished:
 
     `unanswered` are those of whom the server has said nothing because the conversation ended, and who cannot have
     got the message: another server may be asked for them. `is_untouched`: the server was gone before it heard of the
-    message at all, as happens to a connection that has been idle. `security` is None when it went in clear.
+    message at all, as happens to a connection that has been idle. `security` is None when it went in clear. `lacks`:
+    nothing was said, as the server takes the message only converted; recipients without an outcome wait for that.
     """
 
     outcomes: Mapping[Recipient, Outcome]
     unanswered: tuple[Recipient, ...] = ()
     is_untouched: bool = False
     security: Security | None = None
+    lacks: Lacks | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shared.mail.address import Address, AddressError
-from shared.mail.content import Content
+from shared.mail.content import Content, SevenBit
 from shared.mail.envelope import Body, Envelope, Recipient
+from shared.mail.lacks import Lacks
 from shared.mail.outcome import Deferred, Failed, Outcome
 from shared.mail.reply import Reply
 from shared.smtp.ehlo import Extensions
@@ -24,18 +25,22 @@ _NOT_IN_DOMAIN = re.compile(r"[\s<>()\"\\,;@]")
 #  RFC 3461 §4: xtext. Parameters come from the envelope, and the envelope may come from a file.
 _PARAMETER = re.compile("[\x21-\x3c\x3e-\x7e]+\\Z")
 _ORIGINAL = re.compile("[A-Za-z0-9-]+;[\x21-\x3c\x3e-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\U0010ffff]+\\Z")
+#  Octets up to which it is quicker to look whether a message is ASCII than to ask somebody else to.
+AT_A_GLANCE = 131072
 
 
 @dataclass(slots=True)
 class Errand:
     """`mail` and `rcpts` are whole command lines, one RCPT for each of `recipients`. `settled` need no journey.
-    `binary`: the body goes as it is, line ends included (RFC 3030 §3)."""
+    `binary`: the body goes as it is, line ends included (RFC 3030 §3). `lacks`: the server takes the message only
+    when it has been converted; nothing is to be said before."""
 
     mail: bytes = b""
     recipients: list[Recipient] = field(default_factory=list)
     rcpts: list[bytes] = field(default_factory=list)
     settled: dict[Recipient, Outcome] = field(default_factory=dict)
     binary: bool = False
+    lacks: Lacks | None = None
 
 
 def plan_errand(
@@ -59,6 +64,8 @@ def plan_errand(
         is_ascii = is_ascii and path.isascii()
         errand.recipients.append(recipient)
         errand.rcpts.append(_rcpt_line(path, recipient, "DSN" in offer, utf8))
+    if errand.recipients and ("8BITMIME" not in offer or envelope.body is Body.BINARY or envelope.smtputf8):
+        errand.lacks = _lacks(envelope, content, offer)
     errand.mail = _mail_line(str(sender), envelope, content.size, offer, utf8 and (envelope.smtputf8 or not is_ascii))
     return errand
 
@@ -90,21 +97,33 @@ def _refusal(envelope: Envelope, content: Content, offer: Extensions, is_secure:
     """Why this server cannot carry the message at all."""
     if offer.size and content.size > offer.size:
         return Reply(552, "5.3.4", f"The message has {content.size} octets; the next server takes {offer.size}")
-    if envelope.body is Body.BINARY and not ("BINARYMIME" in offer and "CHUNKING" in offer):
-        return Reply(554, "5.6.1", "The message is binary, and the next server takes no binary mail")
     if envelope.requiretls and not (is_secure and "REQUIRETLS" in offer):
         return Reply(550, "5.7.30", "The sender demands TLS all the way (REQUIRETLS), and the next server cannot")
-    if envelope.smtputf8 and "SMTPUTF8" not in offer and not content.head().isascii():
-        return Reply(554, "5.6.9", "The header is UTF-8, and the next server takes no such mail (SMTPUTF8)")
     return None
+
+
+def _lacks(envelope: Envelope, content: Content, offer: Extensions) -> Lacks | None:
+    """What the server would have to offer to take the message as it is; None when it takes it."""
+    #  RFC 6531 §3.1: who offers SMTPUTF8 takes 8-bit mail.
+    eight_bit = "8BITMIME" not in offer and "SMTPUTF8" not in offer
+    binary = envelope.body is Body.BINARY and not ("BINARYMIME" in offer and "CHUNKING" in offer)
+    utf8_header = eight_bit or (envelope.smtputf8 and "SMTPUTF8" not in offer)
+    if not (eight_bit or binary or utf8_header) or (not binary and _is_seven_bit(content)):
+        return None
+    return Lacks(eight_bit, binary, utf8_header)
+
+
+def _is_seven_bit(content: Content) -> bool:
+    """A large message is not read here, in one go: whoever converts looks at it."""
+    if isinstance(content, SevenBit):
+        return True
+    return content.size <= AT_A_GLANCE and all(chunk.isascii() for chunk in content.chunks())
 
 
 def _mail_line(sender: str, envelope: Envelope, size: int, offer: Extensions, utf8: bool) -> bytes:
     line = f"MAIL FROM:<{sender}>"
     if "SIZE" in offer:
         line += f" SIZE={size}"
-    #  An 8-bit body goes to a server without 8BITMIME as it is: every server of today is 8-bit clean, and to encode
-    #  it anew would break signatures. The parameter is left away, since it would be refused.
     if envelope.body is Body.BINARY or (envelope.body is Body.EIGHT_BIT and "8BITMIME" in offer):
         line += f" BODY={envelope.body}"
     if utf8:

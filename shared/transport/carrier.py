@@ -29,6 +29,7 @@ from shared.transport.back_off import BackOff
 from shared.transport.batches import first_batch
 from shared.transport.connection import SmtpConnection
 from shared.transport.dial import AddressLookup, Dialer, TokenSource, Unreached
+from shared.transport.fitting import fit_for, with_note
 from shared.transport.infirmary import Infirmary, words_of
 from shared.transport.pace import Pace
 from shared.transport.pool import MOST_RECIPIENTS, HopPool, PoolLimits
@@ -210,7 +211,7 @@ class SmtpCarrier:
     ) -> tuple[Sequence[Recipient], Unreached | None]:
         """Give the message to `hop`. Whom it has not heard of comes back, for another hop."""
         unanswered: list[Recipient] = []
-        most = MOST_RECIPIENTS
+        most, note = MOST_RECIPIENTS, ""
         while recipients:
             pool = self._pool(hop)
             batch, rest = first_batch(recipients, min(most, pool.most_recipients), pool.most_domains)
@@ -219,7 +220,17 @@ class SmtpCarrier:
                 self._witness(leg, hop, result)
             if isinstance(result, Unreached):
                 return [*unanswered, *recipients], result
-            outcomes.update(self._explained(result.outcomes, leg.reason, before))
+            if result.lacks is not None:
+                outcomes.update(self._explained(result.outcomes, leg.reason, before))
+                recipients = [who for who in recipients if who not in result.outcomes]
+                fitted = await fit_for(result.lacks, envelope, content)
+                if isinstance(fitted, Failed | Deferred):
+                    outcomes.update(self._explained(dict.fromkeys(recipients, fitted), leg.reason, before))
+                    break
+                envelope, content, note = fitted
+                continue
+            told = self._explained(result.outcomes, leg.reason, before)
+            outcomes.update(with_note(told, note) if note else told)
             unanswered += result.unanswered
             again = _too_many(result)
             if again:

@@ -183,7 +183,7 @@ class HopPool:
             return
         #  One more connection after each round of successes, one less after each message that is put off; a
         #  conversation that breaks off takes half of them away.
-        if all(type(outcome) is Deferred for outcome in finished.outcomes.values()):
+        if finished.lacks is None and all(type(outcome) is Deferred for outcome in finished.outcomes.values()):
             self._limit = max(1.0, self._limit - 1)
         else:
             self._limit = min(self._limit + 1 / self._limit, self._limits.most)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email
 import signal
 from collections.abc import Callable
+from email.header import decode_header, make_header
 from pathlib import Path
 
 from clients import send
@@ -69,17 +71,30 @@ def test_a_deferral_is_tried_again_and_a_trail_kept(site: Site, stage: Stage, tm
     eventually(lambda: not list((site.root / "spool" / ".relay" / "trail").iterdir()), what="no trail left")
 
 
-def test_eight_bits_go_unchanged_to_those_who_offer_seven(site: Site, stage: Stage, tmp_path: Path) -> None:
-    """As docs/rfc.md says of RFC 6152: nobody has lost a letter by it, and a conversion breaks signatures."""
+def test_a_server_of_seven_bits_gets_seven_and_signed_mail_comes_back(
+    site: Site, stage: Stage, tmp_path: Path
+) -> None:
+    """RFC 6152 §3: converted, or returned; the decoded text is the same (docs/rfc.md)."""
     old = SmtpSink(tmp_path, free_port("127.0.0.1"), "-8")
     stage.peer(old)
     site.relay_to(old.hop)
     site.write_config()
     site.start("sc")
-    text = "Subject: token-bits-.\r\n\r\nGrüße\r\n".encode()
+    text = "Subject: token-bits-. Grüße\r\n\r\nGrüße\r\n".encode()
     send(site.port, SENDER, ["x@elsewhere.example"], text, ("BODY=8BITMIME",))
+    send(site.port, SENDER, ["y@elsewhere.example"], b"DKIM-Signature: v=1\r\n" + text, ("BODY=8BITMIME",))
     [copy] = eventually(lambda: old.find("token-bits-."), what="arrival")
-    assert "\n\nGrüße\n".encode() in copy and b"8BITMIME" not in copy
+    message = email.message_from_bytes(copy[copy.index(b"Received:") :])
+    assert copy.isascii() and b"8BITMIME" not in copy
+    assert message.get_payload(decode=True).strip() == "Grüße".encode() and message.get_content_charset() == "utf-8"
+    assert str(make_header(decode_header(message["Subject"]))) == "token-bits-. Grüße"
+    [event] = eventually(lambda: site.events("message-bounced"), what="a bounce")
+    [failed] = site.events("recipient-failed")
+    assert "5.6.2" in failed["reply"] and failed["id"] == event["id"]
+    [bounce] = eventually(lambda: site.mailbox("bert"), what="the bounce")
+    assert b"would break the" in bounce and len(old.find("token-bits-.")) == 1
+    [delivered] = site.events("recipient-delivered")[:1]
+    assert "takes no 8-bit mail" in str(delivered)
 
 
 def test_relay_becomes_direct_while_mail_is_queued(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shared.mail.address import Address
 from shared.mail.content import BytesContent
 from shared.mail.envelope import Body, Envelope, Notify, Recipient, Return
+from shared.mail.lacks import Lacks
 from shared.mail.outcome import Failed
 from shared.mail.reply import Reply
 from shared.smtp.ehlo import Extensions, parse_ehlo
@@ -79,23 +80,36 @@ def test_a_domain_beyond_ascii_has_other_letters() -> None:
     assert errand.rcpts == [b"RCPT TO:<bob@xn--bcher-kva.example>\r\n"]
 
 
+class SmallAndBroken(BrokenContent):
+    size = 100  # type: ignore[assignment]
+
+
 def test_a_utf8_header_needs_smtputf8_and_an_ascii_one_does_not() -> None:
     mail = envelope("bob@x.example", smtputf8=True)
     assert not plan(mail).settled and b"SMTPUTF8" not in plan(mail).mail
     assert b"SMTPUTF8" in plan(mail, "SMTPUTF8").mail
     errand = plan_errand(mail, mail.recipients, BytesContent("Subject: é\r\n\r\n".encode()), offer(), False)
-    assert refusals(errand) == {(554, "5.6.9")}
+    assert errand.lacks == Lacks(eight_bit=True, utf8_header=True) and not errand.settled
+    errand = plan_errand(mail, mail.recipients, BytesContent("Subject: é\r\n\r\n".encode()), offer("8BITMIME"), False)
+    assert errand.lacks == Lacks(utf8_header=True)
     with pytest.raises(OSError):
-        plan_errand(mail, mail.recipients, BrokenContent(), offer(), False)
+        plan_errand(mail, mail.recipients, SmallAndBroken(), offer(), False)
 
 
-def test_an_eight_bit_body_goes_as_it_is_to_a_server_that_does_not_say_8bitmime() -> None:
-    assert b"BODY" not in plan(FULL).mail
+@pytest.mark.parametrize("body", [Body.SEVEN_BIT, Body.EIGHT_BIT])
+def test_an_eight_bit_message_wants_8bitmime_whatever_its_sender_said(body: Body) -> None:
+    mail = envelope("bob@x.example", body=body)
+    content = BytesContent("\r\né\r\n".encode())
+    assert plan_errand(mail, mail.recipients, content, offer(), False).lacks == Lacks(True, False, True)
+    assert plan_errand(mail, mail.recipients, content, offer("8BITMIME"), False).lacks is None
+    assert b"BODY" not in plan(FULL).mail and plan(FULL).lacks is None, "it is ASCII"
+    large = BytesContent(b"x" * 200_000)
+    assert plan_errand(mail, mail.recipients, large, offer(), False).lacks is not None, "not looked at here"
 
 
 def test_a_binary_body_needs_binarymime() -> None:
     mail = envelope("bob@x.example", body=Body.BINARY)
-    assert refusals(plan(mail, "CHUNKING", "8BITMIME")) == {(554, "5.6.1")}
+    assert plan(mail, "CHUNKING", "8BITMIME").lacks == Lacks(binary=True)
     assert b" BODY=BINARYMIME" in plan(mail, "CHUNKING", "BINARYMIME").mail
 
 

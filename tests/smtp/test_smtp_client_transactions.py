@@ -317,7 +317,7 @@ def test_a_message_that_cannot_be_read_costs_only_itself() -> None:
 @pytest.mark.parametrize("good", [b"", b"x" * 70_000])
 def test_a_message_that_ends_too_soon_is_never_completed(offers: tuple[str, ...], good: bytes) -> None:
     mail = envelope("bob@x.example")
-    client = Client().opened(*offers)
+    client = Client().opened("8BITMIME", *offers)
     client.conversation.send(mail, mail.recipients, BrokenContent(good))
     client.look().hear("250 ok", "250 ok", "354 go")
     assert client.outcomes() == ["bob Deferred 451 4.3.0"]

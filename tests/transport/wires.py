@@ -23,7 +23,7 @@ from shared.transport.connection import SmtpConnection
 from shared.transport.pool import PoolLimits
 
 MESSAGE = BytesContent(b"Subject: greetings\r\n\r\nHello.\r\n")
-EHLO = ("250-mx.example", "250-PIPELINING", "250 SIZE 1000000")
+EHLO = ("250-mx.example", "250-PIPELINING", "250-8BITMIME", "250 SIZE 1000000")
 TLS_EHLO = ("250-mx.example", "250-PIPELINING", "250-STARTTLS", "250 AUTH PLAIN")
 TAKEN = ("250 2.1.0 ok", "250 2.1.5 ok", "354 go")
 BUFFER = 65536
