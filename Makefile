@@ -34,9 +34,9 @@ curves: $(VENV)/.ready-to-test
 # what each showed. ARGS="R-03 R-08" runs these rows only. docs/proof.md says what the rows mean. Then the services
 # under a booted systemd.
 proof: $(VENV)/.ready-to-test peers
-	@tests/peers.sh faketime ip:iproute2 mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs fusermount3:fuse3
+	@tests/peers.sh faketime ip:iproute2 mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs fusermount3:fuse3 chromium
 	@$(BIN)/python tests/proof/run.py $(ARGS)
-	@[ -n "$(ARGS)" ] || $(BIN)/python -m pytest -q -m proof tests/booted
+	@[ -n "$(ARGS)" ] || $(BIN)/python -m pytest -q -m proof tests/booted tests/endtoend/test_web_browser.py
 
 # The pages of docs/ that are written from the code.
 reference: $(VENV)/.ready-to-run
@@ -47,6 +47,11 @@ docs: $(VENV)/.ready-to-docs reference
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs/html
 	$(BIN)/sphinx-build -q -W --keep-going -b man docs build/docs/man
 	@echo "build/docs/html/index.html, build/docs/man"
+
+# The pictures of the status page in docs/.
+pictures: $(VENV)/.ready-to-test peers
+	@tests/peers.sh chromium
+	$(BIN)/python docs/pictures.py
 
 peers:
 	@tests/peers.sh

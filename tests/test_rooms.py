@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the top; a room imports only from lines below its own, never its neighbour.
 FLOORS = [
-    {"mercury_s", "mercury_c", "mercury_e", "shared.admin"},
+    {"mercury_s", "mercury_c", "mercury_e", "shared.admin", "shared.web"},
     {"shared.service", "shared.oauth"},
     {"shared.delivery", "shared.transport", "shared.control", "shared.survey", "shared.vantage"},
     {"shared.spool", "shared.dns", "shared.tls", "shared.state", "shared.config", "shared.history"},

@@ -17,6 +17,7 @@ from shared.admin.unit_files import (
     ADMIN,
     CONFIG,
     DAEMONS,
+    PAGE,
     PRESET,
     PROGRAMS,
     VENDOR,
@@ -117,7 +118,7 @@ def _enable(host: Host, way: str, sockets: Sequence[str], is_changed: bool) -> I
         yield host.systemctl("stop", *unwanted)
     yield host.systemctl("start", *sockets, "mercury.target")
     if is_changed:
-        yield host.systemctl("try-restart", *(f"{daemon}.service" for daemon in WAYS[way]))
+        yield host.systemctl("try-restart", *(f"{daemon}.service" for daemon in (*WAYS[way], PAGE)))
 
 
 def _put_all(host: Host, files: dict[str, str]) -> Iterator[Step]:
@@ -136,12 +137,15 @@ def _drop_sockets(host: Host, keep: Sequence[str]) -> Iterator[Step]:
 def plan_removal(host: Host) -> Iterator[Step]:
     """Stop the daemons and take away what setup has written. Mail, mailboxes, state and configuration stay."""
     units = host.at(host.folders["unit"])
-    ours = (units / "mercury.target", *units.glob("mercury-[sce].service"), *units.glob(_SOCKETS))
+    services = (*units.glob("mercury-[sce].service"), units / f"{PAGE}.service")
+    ours = (units / "mercury.target", *services, *units.glob(_SOCKETS))
     here = sorted(path for path in ours if path.exists())
     if here:
         names = [path.name for path in here]
         yield host.systemctl("disable", *(["--now"] if host.is_live else []), *names)
-    paths = [*here, *units.glob("mercury-[sce].service.d/10-notify-reload.conf"), host.at(PRESET)]
+    drop_ins = (*units.glob("mercury-[sce].service.d/*"), *units.glob(f"{PAGE}.service.d/*"))
+    ours_too = [path for path in drop_ins if path.name == "10-notify-reload.conf"]
+    paths = [*here, *ours_too, host.at(PRESET)]
     paths += [host.at(f"{host.folders[kind]}/mercury.conf") for kind in ("sysusers", "tmpfiles")]
     for path in paths:
         if path.exists():

@@ -14,6 +14,8 @@ from pathlib import Path
 from shared.service.listen import socket_name
 
 DAEMONS = ("mercury-s", "mercury-c", "mercury-e")
+#  Installed beside them, and started by whoever wants it.
+PAGE = "mercury-web"
 #  Which daemons a site runs.
 WAYS = {"relay": ("mercury-s", "mercury-c"), "direct": ("mercury-s", "mercury-e"), "auto": DAEMONS}
 CONFIG = "/etc/mercury/mercury.yaml"
@@ -64,7 +66,7 @@ def general_files(folders: dict[str, str], programs: str, version: int) -> dict[
         f"{folders['sysusers']}/mercury.conf": (etc / "sysusers.d" / "mercury.conf").read_text(),
         f"{folders['tmpfiles']}/mercury.conf": (etc / "tmpfiles.d" / "mercury.conf").read_text(),
     }
-    for daemon in DAEMONS:
+    for daemon in (*DAEMONS, PAGE):
         text = (etc / f"{daemon}.service").read_text()
         files[f"{units}/{daemon}.service"] = text.replace(f"{PROGRAMS}/{daemon}", f"{programs}/{daemon}")
         if version >= NOTIFY_RELOAD:

@@ -49,6 +49,9 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
         yield from check_use(hop, config.oauth)
     yield from check_accounts(config, given)
     yield from _check_retry(config)
+    if config.web.listen and not (config.web.operators or config.web.viewers):
+        fault = "nobody may log in to the page: name accounts as 'operators' or 'viewers'"
+        yield config.web.origin.problem(fault, "listen")
     if config.direct.authorities is not None and (fault := fault_of_file(config.direct.authorities)):
         yield config.direct.origin.problem(fault, "authorities")
 

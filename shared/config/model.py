@@ -15,11 +15,7 @@ from shared.config.scalars import File, Hostname, Text, empty_is_default
 from shared.config.sending import Auto, Direct, Dns, Preflight, Reports, Retry
 from shared.config.setting import Setting, section
 from shared.config.sites import RouteSettings, SiteSettings
-
-NOT_YET = {
-    "web": "'web' is not available in this version",
-}
-"""Names that are reserved; they are refused, as a setting that nobody acts upon is a lie."""
+from shared.config.web import WebSettings
 
 
 class Config(Setting):
@@ -44,6 +40,7 @@ class Config(Setting):
     preflight: Annotated[Preflight, BeforeValidator(empty_is_default)] = section()
     history: Annotated[HistorySettings, BeforeValidator(empty_is_default)] = section()
     metrics: Annotated[MetricsSettings, BeforeValidator(empty_is_default)] = section()
+    web: Annotated[WebSettings, BeforeValidator(empty_is_default)] = section()
 
     @property
     def pickup_folder(self) -> Path:

@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.config.model import NOT_YET
 from shared.config.names import Path, known_names
 from shared.config.problem import Problem, shown
 from shared.config.scalars import did_you_mean
@@ -15,7 +14,6 @@ from shared.config.yaml import Items, Mark, Settings
 
 #  Names that people bring along, and what to say to them.
 ELSEWHERE = {
-    **NOT_YET,
     "password": "a password does not stand in this file: write it into a file of mode 0600 and name that file"
     " with 'password_file'",
 }
@@ -49,7 +47,7 @@ def _text(details: ErrorDetails, path: Path) -> str:
     name = str(path[-1]) if path else ""
     kind = details["type"]
     if kind == "extra_forbidden":
-        if name in ELSEWHERE and (name not in NOT_YET or len(path) == 1):
+        if name in ELSEWHERE:
             return ELSEWHERE[name]
         return f"unknown setting {shown(name)}{did_you_mean(name, known_names(path[:-1]))}"
     if kind == "value_error":

@@ -186,5 +186,14 @@ HISTORY_BACK = Event(
 )
 METRICS_TROUBLE = Event("metrics-trouble", "the numbers cannot be written or shown; says why", Priority.ERROR)
 
+# The status page.
+PAGE_LOGIN_ACCEPTED = Event("page-login-accepted", "somebody logged in to the status page")
+PAGE_LOGIN_REFUSED = Event("page-login-refused", "a login to the status page was wrong", Priority.NOTICE)
+PAGE_REQUEST_REFUSED = Event(
+    "page-request-refused",
+    "a request to the status page came by a foreign name or another page",
+    Priority.NOTICE,
+)
+
 # The operator.
 OPERATOR_ACTED = Event("operator-acted", "someone changed the queue by hand; says who, what and why", Priority.NOTICE)

@@ -54,8 +54,14 @@ def inherited_sockets() -> InheritedSockets:
     return _inherited
 
 
-def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str] | None = None) -> NoReturn:
-    """The whole of a daemon's main(). `build` is called once, with the reactor installed and the loop running."""
+def run_daemon(
+    name: str, build: Callable[[Config], Daemon], argv: Sequence[str] | None = None, *, is_onlooker: bool = False
+) -> NoReturn:
+    """The whole of a daemon's main(). `build` is called once, with the reactor installed and the loop running.
+
+    An onlooker writes nothing into the spool: its lock lies in the run folder, it keeps neither history nor numbers,
+    and it cannot be asked to act.
+    """
     global _inherited
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload asked for too early must not end us
     path = _parse_arguments(name, argv)
@@ -63,7 +69,7 @@ def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str]
     os.umask(umask_for(config.spool))
     _raise_descriptor_limit()
     manager = ServiceManager.from_environment(os.environ, os.getpid())
-    lock = InstanceLock(lock_path(config.spool, name), name)
+    lock = InstanceLock(lock_path(config.run if is_onlooker else config.spool, name), name)
     try:
         _inherited = InheritedSockets.from_environment(os.environ, os.getpid())
         lock.take()
@@ -77,6 +83,8 @@ def run_daemon(name: str, build: Callable[[Config], Daemon], argv: Sequence[str]
 
     def begin(config: Config) -> Daemon:
         daemon = build(config)
+        if is_onlooker:
+            return Controlled(name, daemon, daemon, config, life.reload, acts=False)
         return Controlled(name, daemon, Observed(name, daemon, config), config, life.reload)
 
     end = _run(name, life, begin, config)
@@ -120,7 +128,7 @@ def run_worker(name: str, number: int, build: Callable[[Config, Seat], Daemon]) 
 
 
 def _parse_arguments(name: str, argv: Sequence[str] | None) -> Path:
-    parser = argparse.ArgumentParser(prog=name, description="One of the three daemons of the Mercury mail suite.")
+    parser = argparse.ArgumentParser(prog=name, description="One of the daemons of the Mercury mail suite.")
     parser.add_argument(
         "--config",
         metavar="FILE",

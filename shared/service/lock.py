@@ -1,4 +1,4 @@
-"""One instance of a daemon for one spool on one host.
+"""One instance of a daemon for one spool on one host; of the page, for one run folder.
 
 The lock is flock(2) on `<spool>/<daemon>.<host>.lock`: freed by the kernel whatever happens to its holder. The host
 is in the name because several hosts may share a spool, and flock reaches across some shared file systems. The file
@@ -37,8 +37,8 @@ class InstanceLock:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StartTrouble(
-                f"write the spool {self._path.parent}: {error.strerror}",
-                f"create it and give it to user {user_name()}, or set `spool` in the configuration",
+                f"write in {self._path.parent}: {error.strerror}",
+                f"create it and give it to user {user_name()}, or name another folder in the configuration",
             ) from error
         if not _try(descriptor):
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"

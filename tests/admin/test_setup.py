@@ -52,7 +52,7 @@ def test_a_site_that_relays(tree: Path) -> None:
     }
     ids = {line.split(":")[0]: int(line.split(":")[2]) for line in (tree / "etc/passwd").read_text().splitlines()}
     groups = {line.split(":")[0]: line.split(":") for line in (tree / "etc/group").read_text().splitlines()}
-    assert set(groups["mercury"][3].split(",")) == {"mercury-s", "mercury-c", "mercury-e"}
+    assert set(groups["mercury"][3].split(",")) == {"mercury-s", "mercury-c", "mercury-e", "mercury-web"}
     spool = (tree / "var/spool/mercury").stat()
     assert (stat.S_IMODE(spool.st_mode), spool.st_uid, spool.st_gid) == (
         0o2770,
@@ -149,7 +149,7 @@ def test_the_shipped_sockets_are_what_setup_writes() -> None:
 def test_a_reload_is_waited_for_where_systemd_can(version: int) -> None:
     files = general_files(ADMIN, "/opt/mercury/bin", version)
     drop_ins = [text for path, text in files.items() if path.endswith(".d/10-notify-reload.conf")]
-    assert len(drop_ins) == (3 if version >= 253 else 0) and all("Type=notify-reload" in text for text in drop_ins)
+    assert len(drop_ins) == (4 if version >= 253 else 0) and all("Type=notify-reload" in text for text in drop_ins)
 
 
 @pytest.mark.parametrize(("way", "word"), [("relay", "hold"), ("auto", "hold"), ("direct", "direct")])

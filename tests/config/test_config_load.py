@@ -201,7 +201,7 @@ routes:
   - {to: [x.example]}
   - {deliver: direct, to: ["*x"]}
 metrics: {listen: localhost}
-web: {}
+web: {listen: "192.0.2.1:80"}
 spool: 5
 retry: [1]
 spool: 6
@@ -228,7 +228,8 @@ dns: {servers: 127.0.0.1}
         "m.yaml:19:28: error: '*x': a star stands alone or for the first labels: '*' or '*.example.org';"
         " write a domain, '*.domain', 'user@domain' or '*'",
         "m.yaml:20:19: error: 'localhost' is no address with a port, like 127.0.0.1:9925 or [::1]:9925",
-        "m.yaml:21:1: error: 'web' is not available in this version",
+        "m.yaml:21:15: error: '192.0.2.1:80' can be reached from other hosts, and the page speaks no TLS: use unix:/path or"
+        " 127.0.0.1, and `ssh -L` or a web server with TLS in front of it",
         "m.yaml:22:8: error: expects text; put it in quotes: '5'",
         "m.yaml:23:8: error: expects settings, each as 'name: value'",
         "m.yaml:24:1: error: duplicate key 'spool' (first on line 22)",

@@ -18,7 +18,7 @@ import yaml
 from process import Process, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-DAEMONS = {"s": "mercury_s", "c": "mercury_c", "e": "mercury_e"}
+DAEMONS = {"s": "mercury_s", "c": "mercury_c", "e": "mercury_e", "w": "shared.web"}
 DOMAIN = "hq.example"
 NOBODY = ("127.0.0.1", 9)  #  a smarthost where no one answers
 
@@ -113,7 +113,7 @@ class Site:
         for letter in letters:
             self.daemons[letter].kill()
 
-    def stop(self, letters: str = "sce") -> None:
+    def stop(self, letters: str = "scew") -> None:
         """SIGTERM to each; all must exit with 0."""
         running = [self.daemons[letter] for letter in letters if letter in self.daemons]
         codes = {daemon.name: daemon.stop() for daemon in running if daemon.is_running}

@@ -120,7 +120,7 @@ def test_one_instance_and_no_more(tmp_path: Path) -> None:
 
 def test_a_spool_that_cannot_be_made_is_trouble(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StartTrouble, match="write the spool"):
+    with pytest.raises(StartTrouble, match="write in"):
         InstanceLock(lock_path(tmp_path / "file" / "spool", "mercury-s"), "mercury-s").take()
 
 

@@ -24,7 +24,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_is_a_unit_for_each_daemon() -> None:
-    assert [path.stem for path in SERVICES] == ["mercury-c", "mercury-e", "mercury-s"]
+    assert [path.stem for path in SERVICES] == ["mercury-c", "mercury-e", "mercury-s", "mercury-web"]
 
 
 @needs_systemd
@@ -68,7 +68,8 @@ def test_what_the_daemons_rely_on(path: Path) -> None:
     assert "MemoryDenyWriteExecute" not in settings
     # An account of its own, which is given its secrets, and no others.
     assert settings["User"] == settings["Group"] == path.stem
-    assert settings["LoadCredential"] == f"{path.stem}:/etc/mercury/secrets/{path.stem}"
+    if path.stem != "mercury-web":
+        assert settings["LoadCredential"] == f"{path.stem}:/etc/mercury/secrets/{path.stem}"
     # systemd gives these folders to whoever starts last, and three share them.
     assert not {"StateDirectory", "RuntimeDirectory", "DynamicUser"} & set(settings)
     # The kernel does not let go of a capability that is nowhere named.
@@ -92,3 +93,11 @@ def test_a_socket_is_found_by_the_listener_of_its_port(path: Path) -> None:
 )
 def test_no_colon_in_the_name_of_a_descriptor(address: str, name: str) -> None:
     assert socket_name(address, 25) == name
+
+
+def test_the_page_can_write_neither_mail_nor_configuration() -> None:
+    text = (FOLDER / "mercury-web.service").read_text()
+    written = re.findall(r"(?m)^ReadWritePaths=(.*)$", text)
+    assert written == ["-/var/lib/mercury/events -/var/lib/mercury/history -/run/mercury"]
+    assert "ProtectSystem=strict" in text and "IPAddressDeny=any" in text and "LoadCredential" not in text
+    assert "/etc/mercury/secrets" in text.partition("InaccessiblePaths=")[2].partition("\n")[0]
