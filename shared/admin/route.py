@@ -1,16 +1,32 @@
-"""`mercury route ADDR`: where would it go, by which hops, and why."""
+"""`mercury route ADDR`: would it be taken, where would it go, by which hops, why, and what would change that.
+
+Nothing is sent. What the door says is asked of mercury_s/rehearsal.py, what the DNS says of mercury_e/inspection.py,
+each in a process of its own; the lane and its reason are shared/routing.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import click
 
 from shared.admin.command import USAGE, Office
-from shared.admin.output import echo_json
+from shared.admin.neighbour import REHEARSAL, said_by
+from shared.admin.output import age, echo_json, octets
+from shared.admin.probe import inspected, lines_of
+from shared.admin.selection import Measure
+from shared.admin.smarthosts import smarthost_facts, smarthost_lines
+from shared.config.scalars import parse_size
 from shared.mail.address import Address, AddressError, parse_address
 from shared.mail.reply import printable
 from shared.routing.decide import Route, decide_route, site_of_client
+from shared.routing.lane import Lane
+from shared.routing.table import RoutingTable
 from shared.service.site_words import table_in_force
 
 DRAINED_BY = {
@@ -21,30 +37,83 @@ DRAINED_BY = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Who sends, as the options say it; `size` in octets, 0 when it does not matter."""
+
+    sender: str = ""
+    client: str = ""
+    login: str = ""
+    size: int = 0
+    port: int = 0
+
+
+@dataclass(slots=True)
+class Finding:
+    """What became known of one address."""
+
+    address: Address
+    site: str
+    route: Route
+    door: list[dict[str, Any]] = field(default_factory=list)
+    smarthosts: list[dict[str, Any]] = field(default_factory=list)
+    dns: list[dict[str, Any]] = field(default_factory=list)
+
+
 @click.command()
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDR...")
-@click.option("--site", default="", help="As if it came from this site. Default: the one this host is in.")
+@click.option("--from", "sender", default="", metavar="ADDR", help="As if this address sent it.")
 @click.option("--client", default="", metavar="IP", help="As if it came from this client; its site decides.")
+@click.option("--login", default="", metavar="ACCOUNT", help="As if this account had logged in.")
+@click.option("--size", type=Measure("size", parse_size), metavar="SIZE", help="As if it were so large.")
+@click.option("--port", type=int, default=0, help="As if it came to this listener.")
+@click.option("--site", default="", help="As if it came from this site. Default: the one this host is in.")
+@click.option("--no-dns", is_flag=True, help="Do not ask the DNS about what MercuryE delivers.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
-def route(office: Office, addresses: tuple[str, ...], site: str, client: str, as_json: bool) -> None:
-    """Where would mail for ADDR go, and why."""
+def route(
+    office: Office,
+    addresses: tuple[str, ...],
+    sender: str,
+    client: str,
+    login: str,
+    size: float | None,
+    port: int,
+    site: str,
+    no_dns: bool,
+    as_json: bool,
+) -> None:
+    """Would mail for ADDR be taken, where would it go, and why. Nothing is sent.
+
+    With --client or --login the door is asked, too: its rules, aliases and limits.
+    """
     table = table_in_force(office.config)
-    if site and site not in table.sites:
-        raise click.UsageError(f"there is no site {site!r}; there is {', '.join(table.sites) or 'none'}")
-    if client:
-        found = site_of_client(table, client)
-        if found is None:
-            raise click.UsageError(f"{client} is in no site's networks: it may not relay")
-        site = found.name
-    site = site or table.here
+    sending = Sending(sender, client, login, int(size or 0), port)
+    site = _site(table, site, sending)
     for text in addresses:
         address = _parse(text)
-        decided = decide_route(table, address, site)
+        found = Finding(address, site, decide_route(table, address, site))
+        _look(office, found, sending, asks_dns=not no_dns)
         if as_json:
-            echo_json(_as_json(address, site, decided))
+            echo_json(_as_json(found, office))
         else:
-            _echo(address, decided)
+            for line in _lines(found, office):
+                click.echo(printable(line))
+
+
+def _site(table: RoutingTable, site: str, sending: Sending) -> str:
+    """Raises click.UsageError."""
+    if site and site not in table.sites:
+        raise click.UsageError(f"there is no site {site!r}; there is {', '.join(table.sites) or 'none'}")
+    if sending.client and not site:
+        try:
+            found = site_of_client(table, sending.client)
+        except ValueError:
+            raise click.UsageError(f"{sending.client} is no IP address")
+        if found is None and not sending.login and not sending.port:
+            raise click.UsageError(f"{sending.client} is in no site's networks: it may not relay without --login")
+        site = found.name if found is not None else ""
+    return site or table.here
 
 
 def _parse(text: str) -> Address:
@@ -55,22 +124,104 @@ def _parse(text: str) -> Address:
         sys.exit(USAGE)
 
 
-def _as_json(address: Address, site: str, decided: Route) -> dict[str, object]:
+# ---- looking ----
+
+
+def _look(office: Office, found: Finding, sending: Sending, asks_dns: bool) -> None:
+    lane = found.route.lane
+    if sending.client or sending.login or lane is Lane.LOCAL:
+        found.door = _at_the_door(office, found.address, sending)
+    if found.route.hops:
+        found.smarthosts = _hop_facts(office, found)
+    if lane is Lane.DIRECT and asks_dns:
+        found.dns, _ = inspected(office, found.address.ascii_domain, rcpt=str(found.address), dns_only=True)
+
+
+def _at_the_door(office: Office, address: Address, sending: Sending) -> list[dict[str, Any]]:
+    """What each command of such a session is answered, and why."""
+    size = f" SIZE={sending.size}" if sending.size else ""
+    commands = ["EHLO route.invalid", f"MAIL FROM:<{sending.sender}>{size}", f"RCPT TO:<{address}>", "QUIT"]
+    arguments = ["--from", sending.client or "127.0.0.1", "--port", str(sending.port), "--login", sending.login]
+    code, lines, complaint = said_by(REHEARSAL, office.path, arguments, "".join(f"{each}\n" for each in commands))
+    if code:
+        click.echo(printable(complaint or "mercury: the door cannot be asked"), err=True)
+        sys.exit(code)
+    answers: list[dict[str, Any]] = []
+    why: list[str] = []
+    for line in lines:
+        if line.startswith("# "):
+            #  What is said of an accepted recipient comes behind its reply.
+            late = answers and " is " in line and answers[-1]["reply"].startswith("250") and not why
+            (answers[-1]["why"] if late else why).append(line[2:])
+        elif re.match(r"\d{3} ", line):
+            command = ["connect", *commands][len(answers)] if len(answers) <= len(commands) else ""
+            answers.append({"command": command, "reply": line, "why": why})
+            why = []
+    return answers
+
+
+def _hop_facts(office: Office, found: Finding) -> list[dict[str, Any]]:
+    hosts = {str(hop) for hop in found.route.hops}
+    try:
+        facts = smarthost_facts(office.config, found.site, time.time()) if found.site else []
+    except OSError:
+        return []  #  the book of next hops is not ours to read
+    return [fact for fact in facts if fact["host"] in hosts]
+
+
+# ---- telling ----
+
+
+def _as_json(found: Finding, office: Office) -> dict[str, object]:
+    decided = found.route
     return {
-        "address": str(address),
-        "site": site,
+        "address": str(found.address),
+        "site": found.site,
         "lane": decided.lane.word,
         "hops": [str(hop) for hop in decided.hops],
         "tls": decided.tls.value if decided.tls else None,
         "reason": decided.reason,
+        "door": found.door,
+        "smarthosts": found.smarthosts,
+        "dns": found.dns,
+        "change": _change(found),
+        "lifetime": office.config.retry.lifetime,
     }
 
 
-def _echo(address: Address, decided: Route) -> None:
-    click.echo(printable(f"{address}  {decided.lane.word}: {DRAINED_BY.get(decided.lane.word, '')}"))
-    click.echo(printable(f"  because  {decided.reason}"))
+def _lines(found: Finding, office: Office) -> Iterator[str]:
+    decided = found.route
+    yield f"{found.address}  {decided.lane.word}: {DRAINED_BY.get(decided.lane.word, '')}"
+    yield f"  because  {decided.reason}"
+    for answer in found.door:
+        if answer["command"] not in ("EHLO route.invalid", "QUIT"):
+            yield f"  door     {answer['command']}: {answer['reply']}"
+            yield from (f"           {reason}" for reason in answer["why"])
     for hop in decided.hops:
         login = f", login {hop.login}" if hop.login else ""
-        click.echo(printable(f"  hop      {hop}  TLS {'implicit, ' if hop.implicit_tls else ''}{hop.tls}{login}"))
+        yield f"  hop      {hop}  TLS {'implicit, ' if hop.implicit_tls else ''}{hop.tls}{login}"
+    yield from (f"  {line}" for line in smarthost_lines(found.smarthosts, time.time()))
     if decided.tls:
-        click.echo(f"  demands  TLS {decided.tls}")
+        yield f"  demands  TLS {decided.tls}"
+    yield from (f"  {line}" for fact in found.dns for line in lines_of(fact))
+    if decided.lane is not Lane.LOCAL:
+        retry = office.config.retry
+        longest, lifetime = age(retry.longest), age(retry.lifetime)
+        yield f"  retry    after {age(retry.first)}, then ever longer up to {longest}, for {lifetime}"
+    yield f"  change   {_change(found)}"
+    if found.address.domain in office.config.local.domains:
+        yield f"  size     at most {octets(office.config.receive.max_message_size)}"
+
+
+def _change(found: Finding) -> str:
+    """What an operator would do to have it go another way."""
+    domain = found.address.domain
+    if found.route.lane is Lane.LOCAL:
+        return f"take {domain} out of local.domains; an alias leads a single address elsewhere"
+    route = f"a route before all others: {{to: [{domain}], deliver: relay | direct | hold}}, or via: {{host: ...}}"
+    word = (
+        f"mercury site set {found.site} relay | direct | auto | hold, for all of site {found.site}; "
+        if found.site
+        else ""
+    )
+    return f"{word}{route}"
