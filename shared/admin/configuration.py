@@ -9,6 +9,7 @@ import click
 from shared.admin.command import USAGE, Office, PrefixGroup
 from shared.admin.config_import import import_configuration
 from shared.admin.configuration_init import init
+from shared.admin.configuration_plan import plan
 from shared.admin.configuration_show import explain, schema, show
 from shared.config.load import ConfigErrors, load
 from shared.mail.reply import printable
@@ -47,6 +48,7 @@ def check(office: Office) -> None:
 
 
 config.add_command(init)
+config.add_command(plan)
 config.add_command(show)
 config.add_command(explain)
 config.add_command(schema)

@@ -34,13 +34,17 @@ def hostname_of_this_host() -> str:
         return "localhost"
 
 
-def load(path: Path, hostname: Callable[[], str] = hostname_of_this_host) -> Config:
-    """The configuration in the file at `path` and in the folder conf.d beside it. Raises ConfigErrors."""
+def load(path: Path, hostname: Callable[[], str] = hostname_of_this_host, in_place_of: Path | None = None) -> Config:
+    """The configuration in the file at `path` and in the folder conf.d beside it. Raises ConfigErrors.
+
+    `in_place_of`: read it as if it stood there.
+    """
+    place = in_place_of or path
     document, problems = read_yaml(_text_of(path), str(path))
-    for part in parts_of(path):
+    for part in parts_of(place):
         more, faults = read_yaml(_text_of(part), str(part))
         problems += [*faults, *merge(document, more)]
-    return _config_of(document, problems, path, hostname)
+    return _config_of(document, problems, place, hostname)
 
 
 def parts_of(path: Path) -> list[Path]:
