@@ -131,11 +131,22 @@ class Dovecot:
     def imap(self, address: str) -> Iterator[imaplib.IMAP4]:
         client = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=20)
         try:
-            _log_in(client, address)
+            self._log_in(client, address)
             client.select("INBOX", readonly=True)
             yield client
         finally:
             client.logout()
+
+    def _log_in(self, client: imaplib.IMAP4, address: str) -> None:
+        """On a busy machine Dovecot's own processes may not find each other in time; then it says so."""
+        end = time.monotonic() + 30
+        while True:
+            try:
+                client.login(address, PASSWORD)
+                return
+            except imaplib.IMAP4.error as error:
+                if b"UNAVAILABLE" not in error.args[0] or time.monotonic() > end:
+                    raise AssertionError(f"{error}; Dovecot says:\n{self.log()[-2000:]}") from error
 
     def inbox(self, address: str) -> list[bytes]:
         """The messages that IMAP shows."""
@@ -146,15 +157,3 @@ class Dovecot:
                 _, parts = client.fetch(number.decode(), "(BODY.PEEK[])")
                 found.append(next(part[1] for part in parts if isinstance(part, tuple)))
             return found
-
-
-def _log_in(client: imaplib.IMAP4, address: str) -> None:
-    """On a busy machine Dovecot's own processes may not find each other in time; then it says so."""
-    end = time.monotonic() + 30
-    while True:
-        try:
-            client.login(address, PASSWORD)
-            return
-        except imaplib.IMAP4.error as error:
-            if b"UNAVAILABLE" not in error.args[0] or time.monotonic() > end:
-                raise
