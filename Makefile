@@ -4,9 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := shared mercury_s mercury_c mercury_e tests benchmarks
+CODE := shared mercury_s mercury_c mercury_e tests benchmarks package
 
-.PHONY: run test lint bench curves proof reference docs peers clean
+.PHONY: run test lint bench curves proof reference docs peers packages deb constraints clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.ready-to-run
@@ -36,7 +36,19 @@ curves: $(VENV)/.ready-to-test
 proof: $(VENV)/.ready-to-test peers
 	@tests/peers.sh faketime ip:iproute2 mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs fusermount3:fuse3 chromium
 	@$(BIN)/python tests/proof/run.py $(ARGS)
-	@[ -n "$(ARGS)" ] || $(BIN)/python -m pytest -q -m proof tests/booted tests/endtoend/test_web_browser.py
+	@[ -n "$(ARGS)" ] || $(BIN)/python -m pytest -q -m proof tests/booted tests/packages tests/endtoend/test_web_browser.py
+
+# sdist, wheel and Debian package, into dist/; the same files give the same bytes (docs/packages.md).
+packages: deb
+	@build/tools/bin/python package/dist.py dist
+
+deb:
+	@package/environment
+	@build/tools/bin/python package/deb.py dist
+
+# The newest versions of what the packages bring along and are built with.
+constraints:
+	@package/renew
 
 # The pages of docs/ that are written from the code.
 reference: $(VENV)/.ready-to-run

@@ -137,11 +137,10 @@ def _drop_sockets(host: Host, keep: Sequence[str]) -> Iterator[Step]:
 def plan_removal(host: Host) -> Iterator[Step]:
     """Stop the daemons and take away what setup has written. Mail, mailboxes, state and configuration stay."""
     units = host.at(host.folders["unit"])
-    services = (*units.glob("mercury-[sce].service"), units / f"{PAGE}.service")
-    ours = (units / "mercury.target", *services, *units.glob(_SOCKETS))
-    here = sorted(path for path in ours if path.exists())
-    if here:
-        names = [path.name for path in here]
+    here = _units_in(units)
+    #  Those of a package are stopped, and go with it.
+    names = sorted({path.name for path in (*here, *_units_in(host.at(VENDOR["unit"])))})
+    if names:
         yield host.systemctl("disable", *(["--now"] if host.is_live else []), *names)
     drop_ins = (*units.glob("mercury-[sce].service.d/*"), *units.glob(f"{PAGE}.service.d/*"))
     ours_too = [path for path in drop_ins if path.name == "10-notify-reload.conf"]
@@ -152,6 +151,12 @@ def plan_removal(host: Host) -> Iterator[Step]:
             yield _removal(host, path)
     if here and host.is_live:
         yield host.systemctl("daemon-reload")
+
+
+def _units_in(folder: Path) -> list[Path]:
+    services = (*folder.glob("mercury-[sce].service"), folder / f"{PAGE}.service")
+    ours = (folder / "mercury.target", *services, *folder.glob(_SOCKETS))
+    return sorted(path for path in ours if path.exists())
 
 
 def _removal(host: Host, path: Path) -> Step:

@@ -18,6 +18,8 @@ from endtoend.deadline import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGES = Path(sysconfig.get_path("purelib"))
+#  Where the machine has both.
+LENT = Path("/srv/lent")
 CGROUPS = Path("/sys/fs/cgroup")
 MASKED = (
     "systemd-sysctl", "systemd-modules-load", "systemd-timesyncd", "systemd-remount-fs", "systemd-udevd", "systemd-pstore",
@@ -86,7 +88,8 @@ def why_not() -> str:
 class Machine:
     """Laid out by the constructor, running from `boot` to `end`."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, has_mercury: bool = True) -> None:
+        """`has_mercury`: an environment with the checkout in /opt/mercury; else that is for a package to bring."""
         self.name = name
         self._folder = folder
         self.root = folder / "root"
@@ -98,6 +101,9 @@ class Machine:
         layers = f"lowerdir=/,upperdir={folder}/upper,workdir={folder}/work"
         _sh("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
         self._lay_out()
+        self._lend()
+        if has_mercury:
+            self._install()
 
     def _lay_out(self) -> None:
         units = self.root / "etc/systemd/system"
@@ -111,21 +117,25 @@ class Machine:
         (units / "proof.target").write_text(
             "[Unit]\nRequires=basic.target dbus.socket\nAfter=basic.target\nWants=mercury.target\nAllowIsolate=yes\n"
         )
-        self._install()
+
+    def _lend(self) -> None:
+        """The checkout and the packages it needs."""
+        for folder, lent in ((CHECKOUT, LENT / "source"), (PACKAGES, LENT / "packages")):
+            place = self.root / lent.relative_to("/")
+            place.mkdir(parents=True)
+            _sh("mount", "--bind", folder, place)
 
     def _install(self) -> None:
-        """An environment in /opt/mercury, with the checkout and what it needs lent to it."""
+        """An environment in /opt/mercury that uses what was lent."""
         python = python_for_services()
         assert python is not None
         home = self.root / "opt/mercury"
         site = home / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-        for folder in (home / "bin", site, home / "source", home / "packages"):
+        for folder in (home / "bin", site):
             folder.mkdir(parents=True)
-        _sh("mount", "--bind", CHECKOUT, home / "source")
-        _sh("mount", "--bind", PACKAGES, home / "packages")
         (home / "pyvenv.cfg").write_text(f"home = {python.parent}\ninclude-system-site-packages = false\n")
         (home / "bin/python").symlink_to(python)
-        (site / "mercury.pth").write_text("/opt/mercury/source\n/opt/mercury/packages\n")
+        (site / "mercury.pth").write_text(f"{LENT}/source\n{LENT}/packages\n")
         for name, module in (
             ("mercury-s", "mercury_s.__main__"), ("mercury-c", "mercury_c.__main__"), ("mercury-e", "mercury_e.__main__"),
             ("mercury", "shared.admin.__main__"), ("mercury-sendmail", "shared.admin.sendmail"),
@@ -175,6 +185,18 @@ class Machine:
     def words(self, *words: str) -> list[str]:
         """A command of the machine, as one of the host's."""
         return ["nsenter", "-t", str(self._leader), "-a", *words]
+
+    def python(self, program: str, *arguments: str) -> list[str]:
+        """A program of tests/booted, with our packages, whatever is in /opt."""
+        python = str(python_for_services())
+        return [
+            "env",
+            f"PYTHONPATH={LENT}/packages",
+            python,
+            "-B",
+            f"{LENT}/source/tests/booted/{program}",
+            *arguments,
+        ]
 
     def show(self, unit: str, name: str) -> str:
         return self.say("systemctl", "show", unit, "--property", name, "--value")

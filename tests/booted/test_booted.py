@@ -6,17 +6,26 @@ The tests share one machine and go in their order; each leaves it running and it
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from booted.machine import Machine, why_not
+from booted.traffic import (
+    CONFIG,
+    KEPT,
+    PASSWORD,
+    all_arrive,
+    customers,
+    kept,
+    make_certificate,
+    start_smarthost,
+    stop_smarthost,
+    waiting,
+)
 from endtoend.deadline import eventually
 
 pytestmark = [
@@ -25,23 +34,7 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-PASSWORD = "Wachtmeister-7"
-CONFIG = """
-hostname: mail.hq.example
-local: {domains: [hq.example]}
-receive: {listeners: [{port: 25}, {port: 587, kind: mx}], limits: {errors: 20}}
-site: hq
-sites:
-  hq:
-    networks: [127.0.0.0/8]
-    delivery: relay
-    smarthosts:
-      - {host: 127.0.0.1, port: 2500, tls: opportunistic, login: office, password_file: secrets/mercury-c/isp}
-"""
 SERVICES = ("mercury-s", "mercury-c", "mercury-e")
-PYTHON = "/opt/mercury/bin/python"
-PROGRAMS = "/opt/mercury/source/tests/booted"
-KEPT = "/run/smarthost"
 
 #  A network that never comes: what waits for it is told so after a while.
 NO_NETWORK = """[Unit]
@@ -76,18 +69,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         machine.end()
 
 
-def make_certificate(folder: Path) -> None:
-    """Of the smarthost, in smarthost.pem with its key."""
-    file = str(folder / "smarthost.pem")
-    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=isp.example", "-days", "2"]
-    subprocess.run(
-        ["openssl", "req", "-x509", "-nodes", *words, "-keyout", file, "-out", f"{file}.cert"],
-        check=True,
-        capture_output=True,
-    )
-    Path(file).write_text(Path(file).read_text() + Path(f"{file}.cert").read_text())
-
-
 def _set_up(machine: Machine, way: str) -> None:
     command = [sys.executable, "-m", "shared.admin", "setup", "--root", str(machine.root), way]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -96,50 +77,8 @@ def _set_up(machine: Machine, way: str) -> None:
 
 @pytest.fixture(scope="module")
 def smarthost(machine: Machine) -> Iterator[Machine]:
-    machine.run(
-        "systemd-run", "--unit=smarthost", PYTHON, f"{PROGRAMS}/smarthost.py", "2500", KEPT, PASSWORD
-    )  # fmt: skip
-    eventually(lambda: "127.0.0.1:2500" in machine.say("ss", "-ltn"), 60, "the smarthost listens")
+    start_smarthost(machine)
     yield machine
-
-
-_known: dict[str, str] = {}
-
-
-def kept(machine: Machine) -> list[str]:
-    """The tokens of what the smarthost has; a file is read once."""
-    folder = machine.inside(KEPT)
-    for name in os.listdir(folder) if folder.exists() else ():
-        if not name.startswith(".") and name not in _known:
-            _known[name] = "".join(re.findall(r"token-[0-9-]+-end", (folder / name).read_text())[:1])
-    return list(_known.values())
-
-
-def waiting(machine: Machine) -> int:
-    spool = machine.inside("/var/spool/mercury")
-    return sum(1 for path in spool.glob(".*/*/*") if path.parent.name in ("new", "cur"))
-
-
-@contextmanager
-def customers(machine: Machine, port: int = 25) -> Iterator[dict[str, Any]]:
-    """Mail keeps coming in while the block runs; then its outcome is in the dictionary."""
-    command = machine.words(PYTHON, f"{PROGRAMS}/customers.py", str(port), "far@away.example", "6")
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    outcome: dict[str, Any] = {}
-    try:
-        yield outcome
-        said, _ = process.communicate("", timeout=120)
-        outcome.update(json.loads(said))
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()  #  the clients end by that; what is killed here is only who sent them in
-        process.kill()
-        process.wait()
-
-
-def all_arrive(machine: Machine, tokens: list[str]) -> None:
-    eventually(lambda: not set(tokens) - set(kept(machine)), 120, "everything acknowledged arrives")
-    eventually(lambda: waiting(machine) == 0, 120, "the queue is empty")
 
 
 def started(machine: Machine, unit: str) -> int:
@@ -247,14 +186,12 @@ def test_the_journal_tells_the_story_of_a_message(smarthost: Machine) -> None:
 
 def test_an_entry_of_another_account_is_put_off_and_tried_again(smarthost: Machine) -> None:
     """Only the owner of a file may set its time: MercuryC makes a copy of what MercuryS has deposited."""
-    smarthost.run("systemctl", "stop", "smarthost")
-    smarthost.run("systemctl", "reset-failed", "smarthost", check=False)
+    stop_smarthost(smarthost)
     smarthost.run("/opt/mercury/bin/mercury-sendmail", "far@away.example", given=b"Subject: token-3-end\n\n")
     new = smarthost.inside("/var/spool/mercury/.relay/new")
     owner = int(smarthost.say("id", "-u", "mercury-c"))
     eventually(lambda: [path for path in new.iterdir() if path.stat().st_uid == owner], 60, "it is put off")
-    smarthost.run("systemd-run", "--unit=smarthost", PYTHON, f"{PROGRAMS}/smarthost.py", "2500", KEPT, PASSWORD)
-    eventually(lambda: "127.0.0.1:2500" in smarthost.say("ss", "-ltn"), 60, "the smarthost listens")
+    start_smarthost(smarthost)
     eventually(
         lambda: (
             smarthost.say("/opt/mercury/bin/mercury", "queue", "retry", "--all") and "token-3-end" in kept(smarthost)
