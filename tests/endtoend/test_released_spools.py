@@ -82,6 +82,8 @@ def test_every_entry_is_delivered(
     site.write_config()
     site.add_users("anna", "bert", "jürgen")
     expected = take_out(version, tmp_path / "spool")
+    for heartbeat in (tmp_path / "spool/owners").iterdir():
+        heartbeat.unlink()  #  of another host, by its name: else its claims are respected for a minute
     for verb in ("release", "undelete"):
         done = site.mercury("queue", verb, "--all", "--yes", "--reason", "of an earlier version")
         assert done.returncode == 0, done.stdout + done.stderr
