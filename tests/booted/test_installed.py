@@ -126,7 +126,7 @@ def test_upgraded_with_mail_in_the_spool(machine: Machine) -> None:
         count = len(kept(machine))
         eventually(lambda: len(kept(machine)) > count, 60, "mail flows again")
     assert outcome["refused"] == 0 and len(outcome["acknowledged"]) > 1
-    machine.run("mercury", "queue", "retry", "--all", check=False)
+    machine.run("mercury", "queue", "retry", "--all", "--yes", check=False)
     all_arrive(machine, [*outcome["acknowledged"], "token-2-end"])
     assert __version__ in machine.say("mercury", "--version")
     assert not set(before) & {machine.show(name, "MainPID") for name in SERVICES}
@@ -161,7 +161,7 @@ def test_installed_again_it_delivers_what_waited(machine: Machine) -> None:
     machine.run("dpkg", "-i", str(DEBS / "new.deb"))
     start_smarthost(machine)
     machine.run("mercury", "setup", "--relay")
-    machine.run("mercury", "queue", "retry", "--all", check=False)
+    machine.run("mercury", "queue", "retry", "--all", "--yes", check=False)
     all_arrive(machine, ["token-3-end"])
 
 
