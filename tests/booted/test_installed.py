@@ -92,7 +92,7 @@ def test_installed_it_waits_for_setup(machine: Machine) -> None:
     assert "mercury setup --relay" in said
     assert BEFORE in machine.say("mercury", "--version")
     assert states(machine, "is-enabled") == ["disabled"] * 3 and set(states(machine, "is-active")) == {"inactive"}
-    for name in ("mercury-s", "mercury-c", "mercury-e"):
+    for name in ("mercury-s", "mercury-c", "mercury-e", "mercury-web"):
         assert "mercury" in machine.say("id", "-nG", name).split()
     assert machine.say("stat", "-c", "%a %U %G", "/var/spool/mercury") == "2770 mercury-s mercury"
     assert not machine.inside("/etc/mercury/mercury.yaml").exists()

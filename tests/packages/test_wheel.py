@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "-"),
     pytest.mark.timeout(600),
 ]
-COMMANDS = ("mercury", "mercury-s", "mercury-c", "mercury-e", "mercury-sendmail", "mercury-mailq")
+COMMANDS = ("mercury", "mercury-s", "mercury-c", "mercury-e", "mercury-web", "mercury-sendmail", "mercury-mailq")
 
 
 @pytest.fixture(scope="module")
