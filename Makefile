@@ -35,6 +35,7 @@ curves: $(VENV)/.ready-to-test
 # under a booted systemd.
 proof: $(VENV)/.ready-to-test peers
 	@tests/peers.sh faketime ip:iproute2 mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs fusermount3:fuse3 chromium
+	@tests/peers.sh glusterd:glusterfs-server glusterfs:glusterfs-client
 	@$(BIN)/python tests/proof/run.py $(ARGS)
 	@[ -n "$(ARGS)" ] || $(BIN)/python -m pytest -q -m proof tests/booted tests/packages tests/endtoend/test_web_browser.py
 

@@ -1,7 +1,9 @@
 """Queue ids: short, sayable on the telephone, never given out twice.
 
-Eight digits of Crockford's base 32 with a dash in the middle. Numbers are reserved in blocks, durably and under a
-lock, so that several processes and hosts on one spool share the counter and a crash only skips some.
+Eight digits of Crockford's base 32 with a dash in the middle. Numbers are reserved in blocks, durably, so that
+several processes and hosts on one spool share the counter and a crash only skips some. Whose a block is, is decided
+by who makes the file `ids.NUMBER`: a shared file system shows what was written a second ago, lock or no lock, but of
+two who make one name it lets one succeed.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
-from shared.maildir.tree import sync_folder
+from shared.maildir.tree import CREATE, forget_file, listed, sync_folder
 
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
@@ -21,6 +23,8 @@ _LOOK_ALIKE = str.maketrans("OIL", "011")
 _CAPACITY = 32**8
 #  Of the file of the counter.
 _LENGTH = 21
+#  The files of older blocks go: nobody's view of the counter is so many blocks late.
+_BLOCKS_KEPT = 64
 #  2026-01-01T00:00:00Z. A millisecond a number since then: nobody takes in more than a thousand messages a second for
 #  years on end, so a lost counter that starts from the clock is ahead of every id ever given out.
 _EPOCH = 1767225600
@@ -52,7 +56,7 @@ class QueueIds:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             stored = os.pread(descriptor, 64, 0)
-            start = max(_parse_counter(stored), number_of_moment(self._clock()))
+            start = self._claim_block(max(_parse_counter(stored), number_of_moment(self._clock())))
             if len(stored) > _LENGTH:
                 #  Damaged: what stands behind our digits would make them none for the next who reads them.
                 os.ftruncate(descriptor, _LENGTH)
@@ -61,9 +65,32 @@ class QueueIds:
             os.fsync(descriptor)
             if not stored:
                 sync_folder(self._path.parent)
+            self._forget_blocks(start - _BLOCKS_KEPT * self._block)
             return start
         finally:
             os.close(descriptor)
+
+    def _claim_block(self, least: int) -> int:
+        """The first free block at or above `least`; blocks begin at multiples of their size, so none overlap."""
+        start = -(-least // self._block) * self._block
+        while True:
+            try:
+                os.close(os.open(f"{self._path}.{start}", CREATE, 0o660))
+                return start
+            except FileExistsError:
+                start += self._block
+
+    def _forget_blocks(self, before: int) -> None:
+        for entry in listed(str(self._path.parent)):
+            number = block_of(entry.name)
+            if number is not None and number < before:
+                forget_file(entry.path)
+
+
+def block_of(name: str) -> int | None:
+    """The first number of the block that a file of this name stands for; None when it is no such file."""
+    word, dot, number = name.partition(".")
+    return int(number) if word == "ids" and dot and number.isascii() and number.isdecimal() else None
 
 
 def _parse_counter(stored: bytes) -> int:

@@ -114,5 +114,5 @@ class TestSpool:
         return sorted(
             str(path.relative_to(root))
             for path in root.rglob("*")
-            if not path.is_dir() and path.name != "ids" and path.parent != self.spool.owners
+            if not path.is_dir() and path.name.partition(".")[0] != "ids" and path.parent != self.spool.owners
         )

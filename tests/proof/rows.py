@@ -315,4 +315,10 @@ ROWS = (
             "service/test_service_start.py::test_one_instance_and_no_more",
         ),
     ),
+    Row(
+        "H-02",
+        "two hosts, one spool on GlusterFS: both at work, one killed, the file system hangs for 50 s",
+        "taken over within 60 s, 0 lost, copies only of what was in hand, no queue id twice",
+        ("proof/test_proof_two_hosts.py", "spool/test_spool_owner.py"),
+    ),
 )  # fmt: skip

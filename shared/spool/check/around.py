@@ -13,7 +13,7 @@ from shared.routing.lane import Lane
 from shared.spool.check.entries import NO_FILE, damage_of
 from shared.spool.check.leftovers import PARTS
 from shared.spool.check.mender import Finding, Mender, looked_into
-from shared.spool.ids import number_of, number_of_moment, read_counter
+from shared.spool.ids import block_of, number_of, number_of_moment, read_counter
 from shared.spool.names import parse_name
 from shared.spool.sharing import folder_mode
 
@@ -66,7 +66,8 @@ def check_root(mender: Mender) -> Iterator[Finding]:
     """Names that begin with a dot are lanes, or a network file system's own. Documents are the words of the sites
     (shared/state/site_words.py); what they hold is looked at by who reads them."""
     for item in looked_into(str(mender.spool.root)):
-        if item.name in _KNOWN or (item.is_file(follow_symlinks=False) and item.name.endswith(_OURS)):
+        is_ours = item.name.endswith(_OURS) or block_of(item.name) is not None
+        if item.name in _KNOWN or (is_ours and item.is_file(follow_symlinks=False)):
             continue
         yield mender.set_aside(item.path, "is no part of a spool")
 
