@@ -91,6 +91,7 @@ class Waiting:
     def _look(self, now: float) -> dict[str, Any]:
         lanes = {lane: LaneCount() for lane in Lane}
         found: dict[str, tuple[int, Lane, str]] = {}
+        beyond = [0] * len(LABELS)
         for lane in Lane:
             for name, path, is_active in _names(str(self._spool.folder(lane))):
                 parts = parse_name(name)
@@ -101,16 +102,18 @@ class Waiting:
                 count.active += is_active
                 count.octets += parts.size
                 count.oldest = min(count.oldest or parts.seconds, parts.seconds)
-                if lane in QUEUED:
+                if lane in QUEUED and len(found) >= REMEMBERED:
+                    beyond[step_of(now - parts.seconds)] += 1
+                elif lane in QUEUED:
                     found[f"{lane.word}/{name}"] = (parts.seconds, lane, path)
         self._read(found, now)
         return {
             "lanes": {lane.word: _as_json(count) for lane, count in lanes.items()},
             "ages": list(LABELS),
-            "sites": self._by_site(found, now),
+            "sites": self._by_site(found, beyond, now),
             "problems": self._problems(),
             "known": len(self._facts),
-            "entries": len(found),
+            "entries": len(found) + sum(beyond),
         }
 
     def _read(self, found: dict[str, tuple[int, Lane, str]], now: float) -> None:
@@ -120,12 +123,15 @@ class Waiting:
         for key in wanted:
             _, lane, path = found[key]
             entry = read_entry(self._spool, lane, path)
-            if entry is not None and (key in facts or len(facts) < REMEMBERED):
+            if entry is not None:
                 facts[key] = _fact_of(entry, now)
         self._facts = facts
 
-    def _by_site(self, found: dict[str, tuple[int, Lane, str]], now: float) -> list[dict[str, Any]]:
-        counts: dict[str, list[int]] = {}
+    def _by_site(
+        self, found: dict[str, tuple[int, Lane, str]], beyond: list[int], now: float
+    ) -> list[dict[str, Any]]:
+        """`?` is the site of those whose file has not been read, or never will be as there are too many."""
+        counts: dict[str, list[int]] = {"?": list(beyond)} if any(beyond) else {}
         for key, (seconds, _, _) in found.items():
             fact = self._facts.get(key)
             row = counts.setdefault(fact.site if fact else "?", [0] * len(LABELS))
