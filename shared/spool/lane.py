@@ -38,6 +38,8 @@ class LaneFolder:
         self._trails = f"{folder}/trail"
         #  Names that this process has in cur/, or is about to: all others there under our id are astray.
         self._held: set[str] = set()
+        #  Trails that had no entry at the last sweep.
+        self._suspects: set[str] = set()
 
     @property
     def new(self) -> str:
@@ -193,4 +195,4 @@ class LaneFolder:
 
     def sweep(self, now: float) -> int:
         """Remove what crashes have left behind, once it is so old that nobody can be at it; how many files."""
-        return sweep_lane(self._spool, self.lane, now) + self._owner.sweep()
+        return sweep_lane(self._spool, self.lane, now, self._suspects) + self._owner.sweep()

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from shared.maildir.tree import CREATE, PARTS, forget_file, make_folder, make_maildir, sync_folder
+from shared.maildir.tree import PARTS, make_folder, make_maildir
 from shared.routing.lane import Lane
-from shared.spool.names import safe_node
+from shared.spool.names import EntryName, claimed_name, safe_node
+from shared.spool.promises import PromiseBroken, prove_promises
 from shared.spool.sharing import folder_mode
 
 #  One name of an event and its fields; the daemon hands its event log in.
@@ -110,20 +111,16 @@ class Spool:
     def _prove_writable(self) -> None:
         """The steps of a deposit, and of a move from the first lane to the last."""
         first, last = self.folder(Lane.LOCAL), self.folder(Lane.TRASH)
-        probe, moved = f"{first}/tmp/probe.{os.getpid()}", f"{last}/tmp/probe.{os.getpid()}"
-        forget_file(probe)
+        me = f"{os.getpid()}.{self.node}"
+        entry = EntryName(10**10 - 1, "PROB-EPRO", self.node, 10**12, "direct", "00000000", "0000", -9)
+        long_name = claimed_name(str(entry), f"mercury-s.{me}.000000")
         try:
-            descriptor = os.open(probe, CREATE, 0o660)
-            try:
-                os.write(descriptor, b"probe\n")
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.rename(probe, moved)
-            sync_folder(last / "tmp")
-        finally:
-            forget_file(probe)
-            forget_file(moved)
+            prove_promises(f"{first}/tmp", f"{last}/tmp", f"probe.{me}", long_name)
+        except PromiseBroken as broken:
+            raise SpoolUnusable(
+                f"spool {self.root}: its file system cannot be trusted with mail: {broken}; use ext4, XFS, Btrfs, or "
+                "a shared file system that keeps to POSIX, such as GlusterFS or NFSv4"
+            ) from broken
 
     def set_aside(self, path: str, lane: Lane, name: str, reason: str) -> None:
         """Rename what stands at `path` into corrupt/, the trail of entry `name` with it; nothing is opened."""

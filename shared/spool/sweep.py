@@ -18,12 +18,26 @@ from shared.spool.spool import Spool
 LEFTOVER_AFTER = 36 * 3600
 
 
-def sweep_lane(spool: Spool, lane: Lane, now: float) -> int:
-    """Remove leftovers of tmp/ and trails without an entry; how many. Raises OSError when a folder cannot be read."""
+def sweep_lane(spool: Spool, lane: Lane, now: float, suspects: set[str]) -> int:
+    """Remove leftovers of tmp/, and those trails without an entry that were among the `suspects` of the sweep before;
+    how many. `suspects` are then those of this one. Raises OSError when a folder cannot be read.
+
+    On a shared file system one look proves nothing: a name can be hidden from us for half a minute.
+    """
     folder = str(spool.folder(lane))
     swept = _sweep_folder(spool, lane, f"{folder}/tmp", now, lambda name: True)
-    orphans = _Orphans(folder)
-    return swept + _sweep_folder(spool, lane, f"{folder}/trail", now, orphans.has)
+    orphans, found = _Orphans(folder), set[str]()
+
+    def is_orphan(name: str) -> bool:
+        if not orphans.has(name):
+            return False
+        found.add(name)
+        return name in suspects
+
+    swept += _sweep_folder(spool, lane, f"{folder}/trail", now, is_orphan)
+    suspects.clear()
+    suspects.update(found)
+    return swept
 
 
 class _Orphans:

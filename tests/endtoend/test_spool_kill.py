@@ -81,7 +81,8 @@ def deliver_the_rest(place: TestSpool) -> Counter[Key]:
             assert claim is not None, "it was set aside"
             delivered.update((claim.envelope.id, str(recipient.address)) for recipient in claim.unfinished)
             folder.retire(claim)
-        folder.sweep(4e9)
+        for _ in range(2):  #  A trail goes when two sweeps have seen no entry of it.
+            folder.sweep(4e9)
     assert place.files() == []
     assert [path.name for path in place.spool.owners.iterdir()] == [place.owner.id]
     return delivered

@@ -283,8 +283,74 @@ def test_a_trail_without_an_entry_is_swept_and_one_with_an_entry_never(place: Te
         elif name == waiting:
             lane.release(claim)
     age(trails / fresh, 10)
+    assert lane.sweep(NOW) == 0, "one look proves nothing on a shared file system"
     assert lane.sweep(NOW) == 1
     assert place.names(part="trail") == sorted([waiting, claimed, fresh])
+
+
+def test_the_trail_of_an_entry_that_is_hidden_for_half_a_minute_stays(
+    place: TestSpool, lane: LaneFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared file system remembers what it did not find, and a listing of it may miss what is there."""
+    name = place.deposit()
+    claim = lane.claim(name)
+    assert claim is not None
+    claim.trail.append([TRIED], durable=False)
+    lane.release(claim)
+    age(place.spool.folder(Lane.RELAY) / "trail" / name, OLD)
+    with monkeypatch.context() as hidden:
+        hidden.setattr(os.path, "lexists", lambda path: False)
+        assert lane.sweep(NOW) == 0
+    assert lane.sweep(NOW) == 0
+    with monkeypatch.context() as hidden:
+        hidden.setattr(os.path, "lexists", lambda path: False)
+        assert lane.sweep(NOW) == 0
+    assert place.names(part="trail") == [name]
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.ENOENT])
+@pytest.mark.parametrize("call", ["rename", "open", "fstat", "read"])
+def test_what_a_shared_file_system_answers_is_no_damage(
+    place: TestSpool, lane: LaneFolder, call: str, number: int
+) -> None:
+    """An outage, or a name that is hidden: the entry is not set aside, and is met again."""
+    name = place.deposit()
+    with spied(1, failing(number), (call,)):
+        claim = lane.claim(name)
+    if claim is not None:
+        assert (call, number) == ("open", errno.ENOENT), "it has no trail, which is no wonder"
+        lane.release(claim)
+    lane.adopt()
+    assert place.names() == [name] and "entry_set_aside" not in place.events.names
+    claim = lane.claim(name)
+    assert claim is not None
+    lane.retire(claim)
+    assert place.files() == []
+
+
+@pytest.mark.parametrize("settle", ["release", "postpone", "retire"])
+def test_a_hidden_name_at_the_end_of_an_attempt_costs_a_copy_and_no_mail(
+    place: TestSpool, lane: LaneFolder, settle: str
+) -> None:
+    name = place.deposit()
+    claim = lane.claim(name)
+    assert claim is not None
+    steps = {
+        "release": lambda: lane.release(claim),
+        "postpone": lambda: lane.postpone(claim, NOW),
+        "retire": lambda: lane.retire(claim),
+    }
+    with spied(1, failing(errno.ENOENT), ("rename", "unlink")):
+        steps[settle]()
+    assert place.events.names == ["claim_lost"]
+    assert lane.adopt() == 1 and place.names() == [name]
+
+
+def test_a_scan_goes_on_where_a_name_is_listed_and_hidden(place: TestSpool, lane: LaneFolder) -> None:
+    names = sorted(place.deposit() for _ in range(3))
+    with spied(2, failing(errno.ENOENT), ("lstat",)):
+        assert len([name for name, _ in lane.scan()]) == 2
+    assert sorted(name for name, _ in lane.scan()) == names
 
 
 def test_what_is_no_file_is_not_removed_but_set_aside(place: TestSpool, lane: LaneFolder, tmp_path: Path) -> None:
@@ -295,7 +361,7 @@ def test_what_is_no_file_is_not_removed_but_set_aside(place: TestSpool, lane: La
     (folder / "tmp" / "folder").mkdir()
     for path in ("tmp/link", "trail/pipe", "tmp/folder"):
         age(folder / path, OLD)
-    assert lane.sweep(NOW) == 0
+    assert lane.sweep(NOW) == lane.sweep(NOW) == 0
     assert sorted(path.name for path in place.spool.corrupt.iterdir()) == ["relay.folder", "relay.link", "relay.pipe"]
     assert (tmp_path / "precious").read_text() == "x"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -66,7 +68,74 @@ def test_a_lane_that_is_a_link(tmp_path: Path) -> None:
     assert ".hold is a link or another file system" in refusal(spool)
 
 
-@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES, errno.EIO, errno.EDQUOT])
+def copying_rename(source: str, goal: str) -> None:
+    """As a gateway to an object store does it."""
+    shutil.copy2(source, goal)
+
+
+def forgetful_rename(source: str, goal: str) -> None:
+    REAL_RENAME(source, goal)
+    os.truncate(goal, 0)
+
+
+def touching_rename(source: str, goal: str) -> None:
+    REAL_RENAME(source, goal)
+    os.utime(goal)
+
+
+def cautious_rename(source: str, goal: str) -> None:
+    if not os.path.exists(goal):
+        REAL_RENAME(source, goal)
+
+
+def lenient_open(path: str, flags: int, mode: int = 0o777) -> int:
+    return REAL_OPEN(path, flags & ~os.O_EXCL, mode)
+
+
+REAL_RENAME, REAL_OPEN = os.rename, os.open
+FAITHLESS = {
+    "still there under its old name": (os, "rename", copying_rename),
+    "lost its content": (os, "rename", forgetful_rename),
+    "lost its time": (os, "rename", touching_rename),
+    "does not replace": (os, "rename", cautious_rename),
+    "under a name that there is already": (os, "open", lenient_open),
+    "does not keep the time": (os, "utime", lambda path, times: None),
+    "one lock to two": (fcntl, "flock", lambda descriptor, operation: None),
+}
+
+
+@pytest.mark.parametrize("broken", FAITHLESS)
+def test_a_file_system_that_breaks_a_promise_is_refused(
+    tmp_path: Path, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path / "spool", "hq")
+    spool.prepare()
+    with monkeypatch.context() as patch:
+        module, name, fake = FAITHLESS[broken]
+        patch.setattr(module, name, fake)
+        assert broken in refusal(spool)
+    assert [path for path in spool.root.rglob("*") if path.is_file()] == []
+    spool.prepare()
+
+
+def test_hosts_that_start_at_the_same_moment_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their processes may have the same number."""
+    spools = [Spool(tmp_path / "spool", name) for name in ("one.test", "two.test")]
+    spools[0].prepare()
+    real, made = os.rename, []
+
+    def rename(source: str, goal: str) -> None:
+        if not made:
+            made.append(goal)
+            spools[1].prepare()
+        real(source, goal)
+
+    monkeypatch.setattr(os, "rename", rename)
+    spools[0].prepare()
+    assert made
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EROFS, errno.ENOSPC, errno.EACCES, errno.EIO, errno.EDQUOT])
 @pytest.mark.parametrize("call", ["open", "write", "fsync", "rename"])
 def test_every_step_of_a_deposit_is_tried(tmp_path: Path, call: str, number: int) -> None:
     spool = Spool(tmp_path / "spool", "hq")
