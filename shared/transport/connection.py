@@ -30,6 +30,7 @@ from shared.smtp.ehlo import Extensions
 from shared.smtp.judge import End
 from shared.tls.client import RememberedServer, channel_binding, verification_problem
 from shared.transport.pace import Pace, PacedWriter
+from shared.transport.prompt import hasten_tls
 from shared.transport.reason import explain
 
 #  How long a connection that is being closed may take to send what is left.
@@ -241,9 +242,11 @@ class SmtpConnection(Protocol):
         transport.write(data)
 
     def _start_tls(self) -> None:
-        self._socket = None
+        is_tcp, self._socket = self._socket is not None, None
         transport: Any = self.transport
         transport.startTLS(self._tls)
+        if is_tcp:
+            hasten_tls(transport)
 
     def _close(self, ended: Ended) -> None:
         self._socket = None

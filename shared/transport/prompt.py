@@ -12,6 +12,7 @@ import socket
 from typing import Any
 
 from twisted.internet import main, tcp
+from twisted.internet.abstract import FileDescriptor
 from twisted.python import log
 from twisted.python.failure import Failure
 
@@ -38,6 +39,10 @@ class PromptServer(tcp.Server):
         if sent < len(data):
             super().write(data[sent:])  # type: ignore[no-untyped-call]
 
+    def startTLS(self, context: Any, normal: bool = True) -> None:
+        super().startTLS(context, normal)  # type: ignore[no-untyped-call]
+        hasten_tls(self)
+
     def loseConnection(self) -> None:
         if self._must_wait():
             super().loseConnection()  # type: ignore[no-untyped-call]
@@ -54,6 +59,25 @@ class PromptServer(tcp.Server):
         if self.connected:
             self.reactor.removeReader(self)
             self.connectionLost(Failure(why))  # type: ignore[no-untyped-call]
+
+
+def hasten_tls(connection: Any) -> None:
+    """What TLS makes of our words leaves at once, too. `connection` is Twisted's; its startTLS has just returned.
+
+    Between its TLS and its socket Twisted puts an object whose `write` queues; this one queues what does not fit.
+    """
+
+    def write(data: bytes) -> None:
+        it = connection
+        if not (it.dataBuffer or it._tempDataBuffer) and it.connected and not it.disconnecting:
+            try:
+                data = data[it.socket.send(data) :]
+            except OSError:
+                pass  #  The loop finds the same, and then tells the protocol.
+        if data:
+            FileDescriptor.write(it, data)  # type: ignore[no-untyped-call]
+
+    connection.protocol.transport.write = write
 
 
 class PromptPort(tcp.Port):
