@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from shared.smtp.line_ends import has_only_crlf
+
 END_OF_DATA = b".\r\n"
 
 
@@ -28,8 +30,7 @@ class LineEnds:
             self._held = b"\r"
         if not piece:
             return piece
-        returns = piece.count(b"\r")
-        if piece.count(b"\n") != returns or piece.count(b"\r\n") != returns:
+        if not has_only_crlf(piece):
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
         self._is_line_start = piece.endswith(b"\n")
         return piece
@@ -52,7 +53,8 @@ class DotStuffer:
             return piece
         starts_with_dot = self._is_line_start and piece.startswith(b".")
         self._is_line_start = piece.endswith(b"\n")
-        piece = piece.replace(b"\r\n.", b"\r\n..")
+        if b"." in piece:
+            piece = piece.replace(b"\r\n.", b"\r\n..")
         return b"." + piece if starts_with_dot else piece
 
     def finish(self) -> bytes:
