@@ -219,7 +219,7 @@ class Bench:
         times = said.get("connect_to_250_ms")
         p50 = float(times["p50"]) if isinstance(times, dict) else 0.0
         rate = case.messages / seconds if seconds > 0 else 0.0
-        return Result(rate, cpu / case.messages * 1e3, sum(memory(pid) for pid in rival.pids), p50, trouble)
+        return Result(rate, cpu / max(1, case.messages) * 1e3, sum(memory(pid) for pid in rival.pids), p50, trouble)
 
     @contextlib.contextmanager
     def sink(self, places: list[str], tls: bool = False) -> Iterator[Count]:

@@ -78,11 +78,16 @@ class Address:
         return f"{lower(self.local)}@{self.ascii_domain}"
 
     def __str__(self) -> str:
-        """The wire form, the local part quoted where it must be."""
+        """The wire form, the local part quoted where it must be. It is kept: every station of a message asks."""
+        known: str | None = self.__dict__.get("_text")
+        if known is not None:
+            return known
         local = self.local
         if not _DOT_STRING.match(local):
             local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
-        return f"{local}@{self.domain}" if self.domain else local
+        text = f"{local}@{self.domain}" if self.domain else local
+        self.__dict__["_text"] = text
+        return text
 
 
 def to_ascii(domain: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from shared.observe.secret import MASK, Secret
@@ -26,6 +27,11 @@ _WHOLE = frozenset({"traceback"})
 
 #  By hand and not json.dumps, which takes three times as long for an object as flat as this one.
 _quote = json.encoder.encode_basestring_ascii
+
+
+#  Named once: `A | B` in a call makes a union each time.
+_BYTES = (bytes, bytearray, memoryview)
+_MANY = (tuple, list, set, frozenset)
 
 
 def clean(fields: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
@@ -49,9 +55,9 @@ def clean(fields: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
 def _as_text(value: object) -> str:
     if isinstance(value, Secret):
         return MASK
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, _BYTES):
         text = bytes(value[: LONGEST_VALUE + 1]).decode("latin-1")
-    elif isinstance(value, tuple | list | set | frozenset):
+    elif isinstance(value, _MANY):
         text = ",".join(map(str, value))
     else:
         text = str(value)
@@ -60,17 +66,14 @@ def _as_text(value: object) -> str:
 
 def render_text(name: str, fields: Mapping[str, str | int | float | bool]) -> str:
     """`name key=value ...`, one line of printable ASCII without its line end."""
-    words = [name if _PLAIN(name) else _quoted(name)]
+    line = name if _PLAIN(name) else _quoted(name)
     for key, value in fields.items():
-        if type(value) is str:
-            words.append(f"{key}={value if _PLAIN(value) else _quoted(value)}")
-        else:
-            words.append(f"{key}={value}")
-    return " ".join(words)
+        line += f" {key}={value if type(value) is not str or _PLAIN(value) else _quoted(value)}"
+    return line
 
 
 def _quoted(value: str) -> str:
-    return f'"{_SPECIAL.sub(_escape, value)}"'
+    return f'"{_SPECIAL.sub(_escape, value) if _SPECIAL.search(value) else value}"'
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -80,13 +83,13 @@ def _escape(found: re.Match[str]) -> str:
 
 def render_json(at: float, daemon: str, name: str, fields: Mapping[str, str | int | float | bool]) -> str:
     """One JSON object, ASCII, without its line end; `at` (Unix time), `daemon` and `event` come first."""
-    parts = [f'{{"at":{at:.3f},"daemon":{_quote(daemon)},"event":{_quote(name)}']
+    line = f'{{"at":{at:.3f},"daemon":{_quote(daemon)},"event":{_quote(name)}'
     for key, value in fields.items():
         kind = type(value)
         if kind is str:
-            parts.append(f'"{key}":{_quote(value)}')  # type: ignore[arg-type]
-        elif kind is int:
-            parts.append(f'"{key}":{value}')
+            line += f',"{key}":{_quote(value)}'  # type: ignore[arg-type]
+        elif kind is int or (kind is float and isfinite(value)):
+            line += f',"{key}":{value!r}'
         else:
-            parts.append(f'"{key}":{json.dumps(value)}')
-    return ",".join(parts) + "}"
+            line += f',"{key}":{json.dumps(value)}'
+    return line + "}"
