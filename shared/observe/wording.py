@@ -88,7 +88,7 @@ def render_json(at: float, daemon: str, name: str, fields: Mapping[str, str | in
         kind = type(value)
         if kind is str:
             line += f',"{key}":{_quote(value)}'  # type: ignore[arg-type]
-        elif kind is int or (kind is float and isfinite(value)):
+        elif kind is int or (kind is float and isfinite(value)):  # type: ignore[arg-type]
             line += f',"{key}":{value!r}'
         else:
             line += f',"{key}":{json.dumps(value)}'

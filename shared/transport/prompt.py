@@ -75,7 +75,7 @@ def hasten_tls(connection: Any) -> None:
             except OSError:
                 pass  #  The loop finds the same, and then tells the protocol.
         if data:
-            FileDescriptor.write(it, data)  # type: ignore[no-untyped-call]
+            FileDescriptor.write(it, data)
 
     connection.protocol.transport.write = write
 
