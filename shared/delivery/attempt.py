@@ -118,13 +118,14 @@ async def _travel(crew: Crew, load: Load, leg: Leg) -> Mapping[Recipient, Outcom
     load.arrive()
     if not destinations.enter_now(name, leg.most) and not await destinations.enter(name):
         return None
-    is_well = False
+    is_well = is_turned_away = False
     try:
         result = await _carry(crew, load, leg)
         is_well = not all(type(outcome) is Deferred for outcome in result.values())
+        is_turned_away = not is_well and any(outcome.reply.code == 421 for outcome in result.values())
         return result
     finally:
-        destinations.leave(name, is_well)
+        destinations.leave(name, is_well, is_turned_away)
 
 
 async def _carry(crew: Crew, load: Load, leg: Leg) -> Mapping[Recipient, Outcome]:

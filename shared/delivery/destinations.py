@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 SHARE_OF_THE_WELL = 4
@@ -20,30 +21,49 @@ MOST_OF_THE_UNPROVEN = 4
 PATIENCE = 0.5
 #  Destinations remembered as well; the oldest is unproven again.
 MOST_REMEMBERED = 10_000
+#  Seconds between legs to a stranger that turns even single ones away; doubled each time, halved when one goes well.
+FIRST_GAP, LONGEST_GAP = 1.0, 32.0
 
 
 @dataclass(slots=True)
 class _Destination:
     """`coming`: entries that were called back for its sake and have not got here yet. `is_stuck`: somebody has waited
-    in vain since the last leg ended. `most` at once, if it is not 0."""
+    in vain since the last leg ended. `most` at once, if it is not 0.
+
+    For strangers only. `window`: how many at once have gone well, over all hosts. `spared`: legs that had set out
+    when it became narrower. `gap`: seconds between legs; `rests`: pauses that are not over, while none sets out.
+    """
 
     busy: int = 0
     coming: int = 0
     is_well: bool = False
     is_stuck: bool = False
     most: int = 0
+    window: float = MOST_OF_THE_UNPROVEN
+    has_stumbled: bool = False
+    spared: int = 0
+    gap: float = 0.0
+    rests: int = 0
     queue: deque[asyncio.Future[bool]] = field(default_factory=deque)
 
     @property
     def is_of_no_note(self) -> bool:
-        return not (self.busy or self.coming or self.is_well or self.queue)
+        return not (self.busy or self.coming or self.is_well or self.queue or self.has_stumbled)
 
 
 class Destinations:
-    """`slots`: legs under way at once, over all. In the loop's thread only."""
+    """`slots`: legs under way at once, over all. In the loop's thread only.
 
-    def __init__(self, slots: int) -> None:
+    `are_strangers`: what one destination gets at once follows what it bears: one more for each that goes well, and
+    from the first that was put off on, one more for each round; half as many when something is put off; and one after
+    the other, with pauses, when it still turns us away. `wake` is called when such a pause is over.
+    """
+
+    def __init__(self, slots: int, are_strangers: bool = False, wake: Callable[[], object] = lambda: None) -> None:
         self._free = slots
+        self._slots = slots
+        self._are_strangers = are_strangers
+        self._wake = wake
         self._known: dict[str, _Destination] = {}
         self._queues: dict[str, _Destination] = {}
 
@@ -55,14 +75,13 @@ class Destinations:
         it.most = most
         if it.queue or not self._has_room(it):
             return False
-        it.busy += 1
-        self._free -= 1
+        self._set_out(it)
         return True
 
     async def enter(self, name: str) -> bool:
         """As enter_now, but wait a moment where that may help."""
         it = self._known.get(name) or self._note(name)
-        if it.busy and (it.is_stuck or (it.queue and not it.is_well)):
+        if (it.busy and (it.is_stuck or (it.queue and not it.is_well))) or it.rests:
             return False
         place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         it.queue.append(place)
@@ -79,12 +98,15 @@ class Destinations:
             if place in it.queue:
                 it.queue.remove(place)
 
-    def leave(self, name: str, is_well: bool) -> None:
-        """A leg has ended; `is_well`: the far end has taken or refused mail, as against nothing or `later`."""
+    def leave(self, name: str, is_well: bool, is_turned_away: bool = False) -> None:
+        """A leg has ended; `is_well`: the far end has taken or refused mail, as against nothing or `later`;
+        `is_turned_away`: it does not want to talk to us now (421)."""
         it = self._known[name]
         it.busy -= 1
         it.is_well, it.is_stuck = is_well, False
         self._free += 1
+        if self._are_strangers:
+            self._adapt(it, is_well, is_turned_away)
         if self._queues:
             self._admit()
         if it.is_of_no_note:
@@ -95,6 +117,8 @@ class Destinations:
         it = self._known.get(name)
         if it is None:
             return int(self._free > 0)
+        if it.rests:
+            return 0
         under_way = it.busy + it.coming + len(it.queue)
         return max(self._limit(it) - under_way, int(self._free > 0 and not under_way))
 
@@ -123,12 +147,40 @@ class Destinations:
                 return
 
     def _has_room(self, it: _Destination) -> bool:
-        return self._free > 0 and (it.busy == 0 or it.busy < self._limit(it))
+        return self._free > 0 and not it.rests and (it.busy == 0 or it.busy < self._limit(it))
+
+    def _set_out(self, it: _Destination) -> None:
+        it.busy += 1
+        self._free -= 1
+        if it.gap:
+            self._rest(it)
+
+    def _adapt(self, it: _Destination, is_well: bool, is_turned_away: bool) -> None:
+        if is_well:
+            it.window = min(it.window + (1 / it.window if it.has_stumbled else 1), self._slots)
+            it.gap = it.gap / 2 if it.gap > FIRST_GAP else 0.0
+        elif it.spared:
+            it.spared -= 1
+        else:
+            if is_turned_away and it.window < 2:
+                it.gap = min(max(it.gap * 2, FIRST_GAP), LONGEST_GAP)
+                self._rest(it)
+            it.window, it.has_stumbled, it.spared = max(it.window / 2, 1.0), True, it.busy
+
+    def _rest(self, it: _Destination) -> None:
+        it.rests += 1
+        asyncio.get_running_loop().call_later(it.gap, self._end_rest, it)
+
+    def _end_rest(self, it: _Destination) -> None:
+        it.rests -= 1
+        self._wake()
 
     def _limit(self, it: _Destination) -> int:
         room = self._free * SHARE_OF_THE_WELL
         if not it.is_well:
             room = min(room, MOST_OF_THE_UNPROVEN)
+        if self._are_strangers:
+            room = min(room, int(it.window))
         return min(room, it.most) if it.most else room
 
     def _admit(self) -> None:
@@ -137,8 +189,7 @@ class Destinations:
             while it.queue and self._has_room(it):
                 place = it.queue.popleft()
                 if not place.done():
-                    it.busy += 1
-                    self._free -= 1
+                    self._set_out(it)
                     place.set_result(True)
                     break
             del self._queues[name]

@@ -66,7 +66,9 @@ class Runner:
         limits = limits or Limits()
         self._lane, self._folder, self._limits = lane, folder, limits
         self._clock, self._report = clock, report
-        self._destinations = Destinations(limits.in_flight)
+        self._wake = asyncio.Event()
+        #  Smarthosts and mailboxes are ours; only strangers are to be felt out.
+        self._destinations = Destinations(limits.in_flight, lane is Lane.DIRECT, self._wake.set)
         self._errands = Errands(executor)
         self._waiting = Waiting(schedule)
         crew = Crew(planner, carrier, retry, rejudge, self._destinations, report, find_hops)
@@ -77,7 +79,6 @@ class Runner:
         self._jobs: set[Job] = set()
         #  Entries called back because there is room for them, until they are claimed.
         self._called: dict[str, str] = {}
-        self._wake = asyncio.Event()
         self._is_stopping = False
         self._passed = 0.0
         self._loop_task: asyncio.Task[None] | None = None

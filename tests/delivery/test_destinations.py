@@ -134,3 +134,79 @@ def test_a_destination_that_wants_few_at_once_gets_no_more_however_well_it_is() 
     assert it.room("a") == 1
     assert it.enter_now("a", 0), "the limit is gone with the next configuration"
     assert it.room("a") > 10
+
+
+#  Strangers: what they get at once follows what they bear.
+
+
+def strangers(slots: int = 200) -> Destinations:
+    return Destinations(slots, are_strangers=True)
+
+
+def round_trip(destinations: Destinations, name: str, is_well: bool = True) -> int:
+    """As many as may go at once go, and end alike."""
+    count = fill(destinations, name)
+    for _ in range(count):
+        destinations.leave(name, is_well)
+    return count
+
+
+def test_a_stranger_starts_small_and_grows_while_it_goes_well() -> None:
+    destinations = strangers()
+    assert [round_trip(destinations, "a") for _ in range(4)] == [4, 8, 16, 32]
+    assert fill(destinations, "b") == 4, "what one bears says nothing of another"
+
+
+def test_what_is_put_off_halves_it_once_a_round_and_then_it_grows_slowly() -> None:
+    destinations = strangers()
+    for _ in range(4):
+        round_trip(destinations, "a")
+    assert fill(destinations, "a") == 64
+    for number in range(64):
+        destinations.leave("a", number not in (30, 31, 32))
+    after = fill(destinations, "a")
+    assert 30 <= after <= 50, "three of one round are one sign"
+    for _ in range(after):
+        destinations.leave("a", True)
+    assert after <= fill(destinations, "a") <= after + 2
+
+
+def test_one_that_puts_everything_off_gets_one_at_a_time() -> None:
+    destinations = strangers()
+    counts = [round_trip(destinations, "a", is_well=False) for _ in range(5)]
+    assert counts[0] == 4 and counts[-1] == 1
+
+
+async def next_leg(destinations: Destinations, woken: asyncio.Event) -> float:
+    """Seconds until one may set out, as it does."""
+    began = asyncio.get_running_loop().time()
+    while not destinations.enter_now("a"):
+        assert destinations.room("a") == 0 and not await destinations.enter("a")
+        woken.clear()
+        await asyncio.wait_for(woken.wait(), 60)
+    return asyncio.get_running_loop().time() - began
+
+
+def test_one_that_turns_even_single_ones_away_gets_pauses_that_grow_and_end() -> None:
+    async def play() -> None:
+        woken = asyncio.Event()
+        destinations = Destinations(200, True, woken.set)
+        pauses = []
+        for _ in range(9):
+            pauses.append(round(await next_leg(destinations, woken)))
+            destinations.leave("a", False, is_turned_away=True)
+        assert pauses == [0, 0, 0, 1, 2, 4, 8, 16, 32]
+        for _ in range(8):
+            await next_leg(destinations, woken)
+            destinations.leave("a", True)
+        assert [round(await next_leg(destinations, woken)) for _ in range(2)] == [0, 0], "without pauses again"
+
+    run_hours(play())
+
+
+def test_a_leg_under_way_somewhere_is_never_kept_from_an_idle_stranger() -> None:
+    """Whatever has happened before, one leg may go to who is not resting."""
+    destinations = strangers(8)
+    for _ in range(10):
+        round_trip(destinations, "a", is_well=False)
+    assert destinations.room("a") >= 1 and destinations.enter_now("a")

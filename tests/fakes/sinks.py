@@ -6,7 +6,7 @@ of Mercury; this server must not share a fault with what it tests.
 
     python sinks.py --folder DIR --port 2600 --address 127.0.0.21 --address 127.0.0.22 [--delay 0.05]
         [--certificate FILE --key FILE [--client-authority FILE]] [--no-utf8] [--no-8bit]
-        [--vanish 1] [--size 5000]
+        [--vanish 1] [--size 5000] [--greylist "450 4.2.0 Greylisted for 300 seconds"]
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 class Keeper:
     """Hooks of aiosmtpd: judge recipients by their local part, keep what comes."""
 
-    def __init__(self, folder: Path, delay: float, vanish: int) -> None:
+    def __init__(self, folder: Path, delay: float, vanish: int, greylist: str = "") -> None:
+        self._greylist = greylist
+        self._seen: set[tuple[str, str | None, str]] = set()
         self._folder = folder
         self._to_vanish = vanish
         self._delay = delay
@@ -40,6 +42,10 @@ class Keeper:
             return "550 5.1.1 no mailbox of that name here"
         if address.startswith("later"):
             return "450 4.2.1 this mailbox is busy"
+        triple = (session.peer[0] if session.peer else "", envelope.mail_from, address)
+        if self._greylist and triple not in self._seen:
+            self._seen.add(triple)
+            return self._greylist
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 fine"
@@ -71,7 +77,7 @@ class Keeper:
 
 async def serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
-    keeper = Keeper(arguments.folder, arguments.delay, arguments.vanish)
+    keeper = Keeper(arguments.folder, arguments.delay, arguments.vanish, arguments.greylist)
 
     tls = None
     if arguments.certificate:
@@ -106,6 +112,7 @@ def main() -> None:
     parser.add_argument("--address", action="append", required=True)
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--vanish", type=int, default=0, help="so many messages are kept and never answered")
+    parser.add_argument("--greylist", default="", help="what a sender is told of each recipient for the first time")
     parser.add_argument("--certificate", type=Path)
     parser.add_argument("--key", type=Path)
     parser.add_argument("--client-authority", type=Path)
