@@ -66,8 +66,6 @@ GREYLISTS = {
     "postgrey": ("450 4.2.0 <x@one.example>: Recipient address rejected: Greylisted, see "
                  "http://postgrey.schweikert.ch/help/x@one.example.html", 310),
     "milter-greylist": ("451 4.7.1 Greylisting in action, please come back in 00:04:00", 250),
-    "rspamd": ("451 4.7.1 Try again later, greylisted", 310),
-    "sqlgrey": ("450 4.7.1 <x@one.example>: Recipient address rejected: Greylisted for 5 minutes", 310),
 }  # fmt: skip
 
 
