@@ -26,7 +26,7 @@ LONGEST_REQUEST = 1 << 20
 _PATIENCE = 60.0
 _MOST_CLIENTS = 64
 _PEERGROUPS = 59  #  SO_PEERGROUPS of unix(7); Python has no name for it
-_MOST_GROUPS = 4096
+_MOST_GROUPS = 256  #  Python's getsockopt takes no more than 1024 octets
 
 #  /proc/sys/kernel/overflowgid, which nobody changes.
 NOBODY = 65534
@@ -155,5 +155,5 @@ def peer_of(sock: Any) -> Peer:
         data = sock.getsockopt(socket.SOL_SOCKET, _PEERGROUPS, 4 * _MOST_GROUPS)
         groups.update(struct.unpack(f"{len(data) // 4}I", data))
     except OSError:
-        pass  #  A kernel before 4.13: the group it runs under alone.
+        pass  #  A kernel before 4.13, or more groups than that: the group it runs under alone.
     return Peer(pid, uid, frozenset(groups))

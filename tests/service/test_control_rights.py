@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from shared.service.control import NOBODY, Peer, Rights
+from shared.service.control import NOBODY, Peer, Rights, peer_of
 
 
 def peer(uid: int, *groups: int) -> Peer:
@@ -28,3 +34,30 @@ def test_root_the_account_and_the_group_of_the_spool(who: Peer, may: bool) -> No
 def test_a_group_that_the_namespace_does_not_know_is_nobodys() -> None:
     assert not Rights(990, NOBODY).may_act(peer(NOBODY, NOBODY))
     assert Rights(990, NOBODY).may_act(peer(990, NOBODY))
+
+
+def test_the_kernel_tells_the_peer_with_all_its_groups() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        assert peer_of(one) == Peer(os.getpid(), os.geteuid(), frozenset({os.getegid(), *os.getgroups()}))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+def test_a_member_by_a_supplementary_group_may_act(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents[:-2]:
+        folder.chmod(0o755)
+    program = (
+        "import os,socket,sys;os.setgroups([2000]);os.setgid(1000);os.setuid(1000);l=socket.socket(socket.AF_UNIX);"
+    )
+    program += "l.connect(sys.argv[1]);l.recv(1)"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        (tmp_path / "s").chmod(0o666)
+        listener.listen()
+        listener.settimeout(30)
+        child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "s")])
+        link, _ = listener.accept()
+        with link:
+            assert Rights(990, 2000).may_act(peer_of(link)) and not Rights(990, 2001).may_act(peer_of(link))
+        child.wait(30)
