@@ -138,7 +138,7 @@ class Machine:
         (site / "mercury.pth").write_text(f"{LENT}/source\n{LENT}/packages\n")
         for name, module in (
             ("mercury-s", "mercury_s.__main__"), ("mercury-c", "mercury_c.__main__"), ("mercury-e", "mercury_e.__main__"),
-            ("mercury", "shared.admin.__main__"), ("mercury-sendmail", "shared.admin.sendmail"),
+            ("mercury", "shared.admin.__main__"), ("mercury-web", "shared.web.__main__"), ("mercury-sendmail", "shared.admin.sendmail"),
         ):  # fmt: skip
             program = home / "bin" / name
             program.write_text(f"#!/opt/mercury/bin/python -B\nfrom {module} import main\nmain()\n")

@@ -113,6 +113,31 @@ def test_the_units_are_understood_and_closed(machine: Machine) -> None:
         assert re.search(r"exposure level for \S+: 1\.[0-3] ", done.stdout), done.stdout[-200:]
 
 
+def test_the_status_page_sees_everything_and_can_write_nothing(machine: Machine) -> None:
+    """It is not started until somebody wants it; then it looks into all daemons and has one of them act."""
+    assert machine.say("systemctl", "is-active", "mercury-web") == "inactive"
+    assert machine.say("systemctl", "is-enabled", "mercury-web") == "disabled"
+    machine.run(
+        "/opt/mercury/bin/mercury", "user", "passwd", "anna@hq.example", "--password-stdin", given=b"sesame 7\n"
+    )
+    machine.run("systemctl", "start", "mercury-web")
+    visit = machine.python("visitor.py", "/run/mercury/web.sock", "anna@hq.example", "sesame 7")
+    told = json.loads(machine.run(*visit).stdout)
+    assert [(each["is_up"], each.get("trouble")) for each in told["daemons"]] == [(True, None)] * 3, told["daemons"]
+    assert told["queue"]["trouble"] == "" and told["queue"]["entries"] == 0
+    assert told["acted"] == [200, {"ends": [], "undo": None}] and told["found"]["messages"] == []
+    begun = json.loads(machine.run("/opt/mercury/bin/mercury", "audit", "--json", "--last", "1").stdout)
+    assert (begun["account"], begun["for"], begun["via"]) == ("mercury-web", "anna@hq.example", "mercury-s")
+    pid = machine.show("mercury-web", "MainPID")
+    mounts = [line.split() for line in machine.say("cat", f"/proc/{pid}/mountinfo").splitlines()]
+    writable = {fields[4] for fields in mounts if "rw" in fields[5].split(",")}
+    kept = {"/var/lib/mercury/events", "/var/lib/mercury/history", "/run/mercury"}
+    assert {place for place in writable if "mercury" in place} == kept
+    status = machine.say("cat", f"/proc/{pid}/status")
+    assert "NoNewPrivs:\t1" in status and "CapEff:\t0000000000000000" in status
+    machine.run("systemctl", "stop", "mercury-web")
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_sandbox_is_in_force(machine: Machine, name: str) -> None:
     """As the kernel has it for the running process, not as the unit has it."""
