@@ -11,6 +11,7 @@ import click
 from shared.admin.acting import DAEMONS
 from shared.admin.command import DONE, NOTHING_MATCHED, SOME_FAILED, Office
 from shared.admin.output import echo_json
+from shared.admin.unit_files import PAGE
 from shared.mail.reply import printable
 from shared.service.control_client import Unanswered, ask, socket_path
 
@@ -24,8 +25,10 @@ _SECONDS = 60.0
 def reload(office: Office, as_json: bool) -> None:
     """Put the changed configuration in force. One with an error is refused, and the old one stays."""
     run, running, failed = office.config.run, 0, 0
-    for daemon in DAEMONS:
+    for daemon in (*DAEMONS, PAGE):
         wrong, is_down, changed = asyncio.run(_ask(socket_path(run, daemon)))
+        if daemon == PAGE and is_down:
+            continue  #  most sites have none
         running += not is_down
         failed += bool(wrong) and not is_down
         if as_json:

@@ -82,7 +82,7 @@ def page(site: Site) -> Site:
         "viewers": ["bert@hq.example"],
     }
     site.write_config()
-    site.start("scw")
+    site.start("sw")
     return site
 
 
@@ -148,6 +148,7 @@ def test_requests_that_another_page_makes_are_refused(page: Site) -> None:
 
 
 def test_acts_reach_the_queue_with_their_reason_and_can_be_undone(page: Site) -> None:
+    page.start("c")
     send(page.port, "anna@hq.example", ["joe@branch.example"], b"Subject: one\r\n\r\nHello\r\n")
     visitor = Visitor(page)
     assert visitor.log_in("anna@hq.example") == 200
@@ -187,7 +188,8 @@ def test_a_right_that_is_taken_away_is_gone_at_once(page: Site) -> None:
     assert (anna.log_in("anna@hq.example"), bert.log_in("bert@hq.example")) == (200, 200)
     page.config["web"]["operators"] = []
     page.write_config()
-    os.kill(page.daemons["w"].pid, 1)
+    done = page.mercury("reload")
+    assert done.returncode == 0 and "mercury-web: works by the configuration as it is now" in done.stdout
     eventually(lambda: anna.call("GET", "/api/me")[0] == 401, what="the session of anna is over")
     assert page.mercury("user", "disable", "bert@hq.example").returncode == 0
     eventually(lambda: bert.call("GET", "/api/me")[0] == 401, what="the session of bert is over")

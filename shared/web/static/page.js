@@ -276,12 +276,15 @@ function problems() {
     return el("tr", { role: "row" }, cell("Messages", link("queue?" + query({ site: one.site, group: one.group }), count(one.count, "message", "messages"))),
       cell("Site", said(one.site || "none", 80)), cell("Reason", said(one.reason, 300)), cell("For", said(to, 300)), cell("Next attempt", due(one.next)));
   });
-  const down = (state.parts.daemons || []).filter((daemon) => !daemon.is_up).map((daemon) => NAMES[daemon.name]);
+  // A site need not run all three; one that does not is a problem when mail waits for it, and MercuryS always is.
+  const waits = (lane) => ((queue.lanes || {})[lane] || {}).entries > 0;
+  const down = (state.parts.daemons || []).filter((daemon) => !daemon.is_up)
+    .filter((daemon) => daemon.name === "mercury-s" || waits(daemon.name === "mercury-c" ? "relay" : "direct")).map((daemon) => NAMES[daemon.name]);
   const warnings = (state.parts.warnings || []).map((one) => el("tr", { role: "row" }, cell("Times", `${one.count} ×`), cell("Event", el("b", {}, visible(one.event, 60)), " ", said(one.meaning)),
     cell("Last", clock(one.at)), cell("Said", said(one.text, 300))));
   return [
     queue.trouble ? el("p", { class: "bad" }, "The queue cannot be read: ", said(queue.trouble)) : null,
-    down.length ? el("p", {}, `Not running on this host: ${down.join(", ")}.`) : null,
+    down.length ? el("p", { class: "bad" }, `Not running on this host, and needed: ${down.join(", ")}.`) : null,
     rows.length ? table("Mail that waits after an attempt, by reason", ["Messages", "Site", "Reason", "For", "Next attempt"], rows, "stack") : el("p", {}, "No mail waits because of an error."),
     warnings.length ? table("Warnings of the last hour", ["Times", "Event", "Last", "Said"], warnings, "stack") : null,
   ].filter(Boolean);
