@@ -22,7 +22,7 @@ def test_the_same_host_is_asked_first_and_the_trail_says_so(site: Site, stage: S
     site.here["smarthosts"] = [
         {"host": peer.hop[0], "port": peer.port, "tls": "off", "priority": priority} for peer, priority in hops
     ]
-    site.config["retry"] |= {"first": "4s", "longest": "4s"}
+    site.config["retry"] |= {"first": "1h", "longest": "1h"}
     site.write_config()
     site.start("sc")
     send(site.port, SENDER, ["x@elsewhere.example"], b"Subject: token-maybe-.\r\n\r\nhello\r\n")
@@ -33,6 +33,7 @@ def test_the_same_host_is_asked_first_and_the_trail_says_so(site: Site, stage: S
     trail = site.mercury("queue", "trail", deferred["id"], "--json").stdout
     assert "may have been delivered" in trail and f"127.0.0.22[127.0.0.22]:{vanishing.port}" in trail
     eventually(lambda: site.events("hop-recovered"), what="the first choice is well")
+    assert site.mercury("queue", "retry", deferred["id"], "--yes").returncode == 0
     eventually(lambda: site.is_empty(), what="an empty spool")
     assert len(vanishing.find("token-maybe-.")) == 2
     assert other.count() == 0
