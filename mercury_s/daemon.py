@@ -32,6 +32,7 @@ from mercury_s.proxied import ProxiedListener
 from mercury_s.renewal import keep_renewed
 from mercury_s.tally import RATED_CLIENTS, Tally, make_tally
 from mercury_s.throttle import Throttle
+from mercury_s.trash import Trash
 from shared.config.listeners import Listener, ListenerTls, TlsFloor
 from shared.config.model import Config
 from shared.observe import events
@@ -94,6 +95,10 @@ class ReceivingDaemon:
             await self._runner.start()
             self._held = self._watch_over_held_mail()
             self._held.look()
+            office = self._office
+            trash = LaneFolder(office.spool, Lane.TRASH, office.owner)
+            self._trash = Trash(trash, lambda: self._config.queue.trash, time.time)
+            self._trash.start()
             self._pickup = self._make_pickup()
             if self._pickup is not None:
                 await self._pickup.start()
@@ -156,6 +161,8 @@ class ReceivingDaemon:
             ends.append(self._pickup.stop(grace))
         if hasattr(self, "_held"):
             ends.append(self._held.stop())
+        if hasattr(self, "_trash"):
+            ends.append(self._trash.stop())
         await asyncio.gather(*ends)
         for sock in self._lent:
             sock.close()

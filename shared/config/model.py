@@ -12,7 +12,7 @@ from shared.config.local import Certificates, Local
 from shared.config.oauth import OAuth
 from shared.config.observing import HistorySettings, MetricsSettings
 from shared.config.scalars import File, Hostname, Text, empty_is_default
-from shared.config.sending import Auto, Direct, Dns, Preflight, Reports, Retry
+from shared.config.sending import Auto, Control, Direct, Dns, Preflight, Queue, Reports, Retry
 from shared.config.setting import Setting, section
 from shared.config.sites import RouteSettings, SiteSettings
 from shared.config.web import WebSettings
@@ -33,6 +33,8 @@ class Config(Setting):
     routes: tuple[RouteSettings, ...] = ()
     oauth: Annotated[dict[str, OAuth], BeforeValidator(empty_is_default)] = section()
     retry: Annotated[Retry, BeforeValidator(empty_is_default)] = section()
+    queue: Annotated[Queue, BeforeValidator(empty_is_default)] = section()
+    control: Annotated[Control, BeforeValidator(empty_is_default)] = section()
     reports: Annotated[Reports, BeforeValidator(empty_is_default)] = section()
     dns: Annotated[Dns, BeforeValidator(empty_is_default)] = section()
     direct: Annotated[Direct, BeforeValidator(empty_is_default)] = section()

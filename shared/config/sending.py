@@ -45,6 +45,18 @@ class Retry(Setting):
     warn_after: Duration = 4 * 3600.0
 
 
+class Queue(Setting):
+    """`trash`: seconds that removed mail can be brought back."""
+
+    trash: Duration = 14 * 86400.0
+
+
+class Control(Setting):
+    """`viewers`: accounts, and groups as @name, who may look into a daemon by its control socket and not act."""
+
+    viewers: tuple[Text, ...] = ()
+
+
 class DoubleBounce(StrEnum):
     """POSTMASTER: told of it. HOLD: it stays in the queue until somebody looks at it."""
 

@@ -117,6 +117,7 @@ DEPOSIT_FAILED = Event("deposit-failed", "a message could not be made durable; t
 ENTRY_SET_ASIDE = Event("entry-set-aside", "an entry could not be read and was moved to corrupt/", Priority.ERROR)
 ENTRIES_ADOPTED = Event("entries-adopted", "entries of a dead owner went back to their lane", Priority.WARNING)
 LEFTOVER_SWEPT = Event("leftover-swept", "remains of an interrupted deposit were removed", Priority.NOTICE)
+TRASH_EMPTIED = Event("trash-emptied", "a removed message is gone for good, queue.trash after its removal")
 CLAIM_FAILED = Event("claim-failed", "an entry could not be opened for now; it stays in its lane", Priority.WARNING)
 CLAIM_LOST = Event("claim-lost", "an entry we worked on was taken from us; it may be delivered twice", Priority.ERROR)
 TRAIL_DAMAGED = Event("trail-damaged", "lines of a trail cannot be read and are skipped", Priority.WARNING)

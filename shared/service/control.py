@@ -61,17 +61,24 @@ class Rights:
     uid: int
     gid: int
     nobody: int = NOBODY
+    viewers: frozenset[int] = frozenset()
+    viewing_groups: frozenset[int] = frozenset()
 
     def may_act(self, peer: Peer) -> bool:
         return peer.uid in (0, self.uid) or (self.gid != self.nobody and self.gid in peer.groups)
 
+    def may_look(self, peer: Peer) -> bool:
+        """Besides those who may act."""
+        return peer.uid in self.viewers or not self.viewing_groups.isdisjoint(peer.groups)
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a word of `do` leads to. `is_open`: for everybody."""
+    """What a word of `do` leads to. `is_open`: for everybody; `is_look`: for viewers too."""
 
     ask: Ask
     is_open: bool = False
+    is_look: bool = False
 
 
 class ControlSocket:
@@ -143,8 +150,12 @@ class ControlSocket:
             yield {"end": REFUSED, "reason": "a fault of the daemon; see its log"}
 
     def _require(self, service: Service, peer: Peer) -> None:
-        if not service.is_open and not self._rights().may_act(peer):
-            raise Denied("this is for root, the account of the daemon and the group of the spool")
+        if service.is_open:
+            return
+        rights = self._rights()
+        if not (rights.may_act(peer) or (service.is_look and rights.may_look(peer))):
+            viewers = ", and for `control.viewers`" if service.is_look else ""
+            raise Denied(f"this is for root, the account of the daemon and the group of the spool{viewers}")
 
 
 def peer_of(sock: Any) -> Peer:

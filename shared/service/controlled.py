@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from shared.config.model import Config
 from shared.observe.log import log
 from shared.routing.lane import Lane
-from shared.service.accounts import account_of, login_of
+from shared.service.accounts import account_of, login_of, viewers_of
 from shared.service.acts import Act, audited
 from shared.service.control import Answer, ControlSocket, Denied, Peer, Rights, Service
 from shared.service.control_client import Unanswered, ask, let_go, socket_path
@@ -69,7 +69,7 @@ class Controlled:
             #  Harmless, and asked by who has become the account of the spool, whom a daemon in a user namespace of
             #  its own cannot tell from a stranger.
             "wait": Service(self._wait, is_open=True),
-            "sessions": Service(self._tell_sessions),
+            "sessions": Service(self._tell_sessions, is_look=True),
         }
         if reload is not None:
             services["reload"] = Service(self._reload)
@@ -98,7 +98,9 @@ class Controlled:
     # ---- what is answered ----
 
     def _rights(self) -> Rights:
-        return Rights(os.geteuid(), os.stat(self._config.spool).st_gid)
+        viewers, groups = viewers_of(self._config.control.viewers)
+        gid = os.stat(self._config.spool).st_gid
+        return Rights(os.geteuid(), gid, viewers=viewers, viewing_groups=groups)
 
     async def _tell_status(self, request: Mapping[str, Any], peer: Peer) -> Answer:
         yield {"daemon": self._name, "pid": os.getpid(), "since": round(self._since, 3), "status": self.status()}

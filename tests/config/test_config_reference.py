@@ -23,7 +23,7 @@ EXAMPLES = (
     "hostname", "site", "local.domains", "tls", "local.lmtp", "local.srs_domain", "local.lists", "receive.listeners", "receive.rules", "receive.limits.messages", "receive.pickup.folder", "receive.pickup.trusted",
     "receive.rates", "receive.blacklist.unknown_recipients", "receive.blacklist.relay_attempts",
     "receive.blacklist.failed_logins", "receive.filters",
-    "receive.submission.senders", "sites", "routes", "oauth", "dns.servers", "metrics.listen", "web.listen", "web.hosts", "web.operators", "web.viewers", "direct.allow_addresses", "direct.authorities", "receive.auth.certificates",
+    "receive.submission.senders", "sites", "routes", "oauth", "dns.servers", "metrics.listen", "web.listen", "web.hosts", "web.operators", "web.viewers", "direct.allow_addresses", "direct.authorities", "receive.auth.certificates", "control.viewers",
     "direct.destinations", "preflight.addresses", "preflight.echo", "preflight.dkim_selector",
 )  # fmt: skip
 

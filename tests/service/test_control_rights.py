@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.service.accounts import viewers_of
 from shared.service.control import NOBODY, Peer, Rights, peer_of
 
 
@@ -61,3 +64,20 @@ def test_a_member_by_a_supplementary_group_may_act(tmp_path: Path) -> None:
         with link:
             assert Rights(990, 2000).may_act(peer_of(link)) and not Rights(990, 2001).may_act(peer_of(link))
         child.wait(30)
+
+
+def test_viewers_look_and_do_not_act() -> None:
+    account, group = pwd.getpwuid(1), grp.getgrgid(2)
+    viewers, groups = viewers_of([account.pw_name, f"@{group.gr_name}", "no-such-account", "@no-such-group"])
+    rights = Rights(990, 2000, viewers=viewers, viewing_groups=groups)
+    for viewer in (peer(1, 5), peer(1000, 5, 2)):
+        assert rights.may_look(viewer) and not rights.may_act(viewer)
+    assert not rights.may_look(peer(1000, 5)) and not rights.may_look(peer(NOBODY, NOBODY))
+
+
+def test_nobody_is_no_viewer() -> None:
+    """Who comes out of another user namespace has that number, whoever he is."""
+    assert viewers_of([pwd.getpwuid(NOBODY).pw_name, f"@{grp.getgrgid(NOBODY).gr_name}"]) == (
+        frozenset(),
+        frozenset(),
+    )
