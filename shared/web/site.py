@@ -90,7 +90,12 @@ class Page(resource.Resource):
         if refused is not None:
             _put(request, refused)
             return
-        stream = Stream(request.write, request.finish, lambda: self._sessions.find(query.cookie) is not None)
+
+        def finish() -> None:
+            request.unregisterProducer()
+            request.finish()
+
+        stream = Stream(request.write, finish, lambda: self._sessions.find(query.cookie) is not None)
         if not self._streams.add(stream):
             _put(request, refusal(503, "too many pages are open"))
             return

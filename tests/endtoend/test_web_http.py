@@ -183,6 +183,41 @@ def test_acts_reach_the_queue_with_their_reason_and_can_be_undone(page: Site) ->
     assert [message["id"] for message in told["messages"]] == [queue_id]
 
 
+def test_an_open_page_hears_what_changes_until_it_may_no_longer(page: Site) -> None:
+    visitor = Visitor(page)
+    assert visitor.log_in("bert@hq.example") == 200
+
+    def opened() -> tuple[Socket, Any]:
+        link = Socket(str(page.root / "web.sock"))
+        link.request("GET", "/api/stream", headers={"Cookie": visitor.cookie})
+        return link, link.getresponse()
+
+    def hears(stream: Any, event: str, text: str) -> bool:
+        """The stream says `text` in an `event`; it is open until then."""
+        name = ""
+        for line in stream:
+            key, _, value = line.decode().strip().partition(": ")
+            name = value if key == "event" else name
+            if key == "data" and name == event and text in value:
+                return True
+        return False
+
+    link, stream = opened()
+    assert stream.headers["content-type"] == "text/event-stream" and stream.headers["Content-Security-Policy"]
+    assert hears(stream, "daemons", '"name":"mercury-s","is_up":true')
+    send(page.port, "bert@hq.example", ["anna@hq.example"], b"Subject: one\r\n\r\nHello\r\n")
+    assert hears(stream, "consoles", "message-accepted")
+    assert visitor.call("POST", "/api/logout", {})[0] == 200
+    assert not hears(stream, "nothing", "")
+    link.close()
+    assert visitor.log_in("bert@hq.example") == 200
+    link, stream = opened()
+    assert hears(stream, "plot", '"received"')
+    page.stop("w")  #  With a page open; a fault would stand in its log.
+    assert not hears(stream, "nothing", "")
+    link.close()
+
+
 def test_a_right_that_is_taken_away_is_gone_at_once(page: Site) -> None:
     anna, bert = Visitor(page), Visitor(page)
     assert (anna.log_in("anna@hq.example"), bert.log_in("bert@hq.example")) == (200, 200)
