@@ -48,14 +48,14 @@ class Shown:
 def blocks(page: Path) -> list[Block]:
     found, opened, lines = [], None, []
     for number, line in enumerate(page.read_text().splitlines(), 1):
-        fence = re.fullmatch(r"\s*```(.*)", line)
+        fence = re.fullmatch(r"(\s*)```(.*)", line)
         if fence and opened is None:
-            opened, lines = (number, fence[1].strip()), []
+            opened, lines = (number, fence[2].strip(), fence[1]), []
         elif fence and opened is not None:
             found.append(Block(page, opened[0], opened[1], "\n".join(lines) + "\n"))
             opened = None
         elif opened is not None:
-            lines.append(line)
+            lines.append(line.removeprefix(opened[2]))
     assert opened is None, f"{page}: a fence is not closed"
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -55,12 +56,11 @@ def test_what_only_root_can_do_on_a_host_of_his_own_is_said_so() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_stand_in_sessions(page: Path) -> None:
     """A command that stands elsewhere than in a session would be one that nobody runs."""
-    text = page.read_text()
+    a_command = r"(?m)^\s*[$#]? ?(mercury|mercury-sendmail) "
     for block in blocks(page):
-        text = text.replace(f"```{block.language}\n{block.text}", "")
-        if block.language != "console":
-            assert not re.search(r"(?m)^\s*[$#]? ?(mercury|mercury-sendmail) ", block.text), f"{page}:{block.line}"
-    assert not re.search(r"(?m)^    [$#]? ?(mercury|mercury-sendmail) ", text), page
+        assert block.language == "console" or not re.search(a_command, block.text), f"{page.name}:{block.line}"
+    text = re.sub(r"(?ms)^ *```.*?^ *```$", "", page.read_text())
+    assert not re.search(r"(?m)^    [$#]? ?(mercury|mercury-sendmail) ", text), page.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -74,6 +74,20 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, (
                 target
             )
+
+
+def test_the_book_is_bound(tmp_path: Path) -> None:
+    """`make docs`: every page is in the contents, nothing is fetched, and the man pages are there."""
+    for kind in ("html", "man"):
+        done = subprocess.run(
+            [sys.executable, "-m", "sphinx", "-q", "-W", "-b", kind, "docs", str(tmp_path / kind)],
+            capture_output=True, text=True, cwd=ROOT, timeout=110,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "README.html" in (tmp_path / "html/index.html").read_text()
+    assert not re.search(r'(?:src|<link[^>]* href)="https?:', (tmp_path / "html/configuration.html").read_text())
+    assert "retry.lifetime" in (tmp_path / "man/mercury.yaml.5").read_text()
+    assert (tmp_path / "man/mercury.7").is_file()
 
 
 def whole_files() -> list[Block]:
@@ -115,6 +129,7 @@ class Desk:
         own = [block for block in whole_files() if block.page == page]
         self.has_file_of_its_own = bool(own)
         if own:
+            (root / "aliases").unlink()
             self._take(own[0], smarthost)
         else:
             site.config["retry"] = {"first": "5m"}
@@ -157,8 +172,18 @@ class Desk:
         self.waiting = found[0]
         eventually(lambda: any(e.get("id") == self.waiting for e in self.site.events("recipient-deferred")))
 
+    def run_until_right(self, shown: Shown) -> tuple[int, str]:
+        """What a command looks at may still be under way."""
+        end = time.monotonic() + 20
+        code, said = self.run(shown)
+        while not is_right(shown, code, said) and LOOKS.match(shown.command) and time.monotonic() < end:
+            time.sleep(0.2)
+            code, said = self.run(shown)
+        return code, said
+
     def run(self, shown: Shown) -> tuple[int, str]:
-        line = re.sub(QUEUE_ID, self.waiting, shown.command) if self.waiting else shown.command
+        line = re.sub(r"\s+# .*", "", shown.command)
+        line = re.sub(QUEUE_ID, self.waiting, line) if self.waiting else line
         for theirs, ours in self._replaced:
             line = line.replace(theirs, ours)
         code, said = self._in_process(line) if re.match(r"mercury [^|>;&`]*$", line) else self._by_shell(line)
@@ -182,7 +207,9 @@ class Desk:
         if re.match(r"mercury user (add|passwd) (?!.*--(no-password|password-stdin))", line):
             line += " --password-stdin"  # there is no terminal here to ask at
         env = {"MERCURY_CONFIG": str(self.site.config_path), "COLUMNS": "200"}
-        done = CliRunner().invoke(mercury, shlex.split(line)[1:], input=given, env=env, catch_exceptions=False)
+        words = shlex.split(line, comments=True)[1:]
+        with contextlib.chdir(self.site.root):
+            done = CliRunner().invoke(mercury, words, input=given, env=env, catch_exceptions=False)
         return done.exit_code, done.output
 
     def _by_shell(self, line: str) -> tuple[int, str]:
@@ -208,27 +235,42 @@ class Desk:
         return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if SESSIONS[page]], ids=lambda page: page.name)
-def test_a_page_shows_what_happens(stage: Stage, tmp_path: Path, page: Path) -> None:
+PAGES_WITH_A_FILE = {block.page for block in whole_files()}
+RUN = [page for page in PAGES if any(not shown.is_for_root for block in SESSIONS[page] for shown in commands(block))]
+
+
+@pytest.fixture(scope="module")
+def shared_desk(module_stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """For the pages that say nothing of a configuration of their own: three daemons are dear."""
+    return set_up(module_stage, tmp_path_factory.mktemp("book"), ROOT / "README.md")
+
+
+@pytest.mark.parametrize("page", [page for page in RUN if page not in PAGES_WITH_A_FILE], ids=lambda page: page.name)
+def test_a_page_shows_what_happens(shared_desk: Desk, page: Path) -> None:
+    assert not (wrong := faults(shared_desk, page)), "\n\n".join(wrong)
+
+
+@pytest.mark.parametrize("page", [page for page in RUN if page in PAGES_WITH_A_FILE], ids=lambda page: page.name)
+def test_a_page_with_a_configuration_shows_what_happens(stage: Stage, tmp_path: Path, page: Path) -> None:
     desk = set_up(stage, tmp_path, page)
+    assert not (wrong := faults(desk, page)), "\n\n".join(wrong)
+
+
+def faults(desk: Desk, page: Path) -> list[str]:
     wrong = []
-    end = time.monotonic() + 20
     for block in SESSIONS[page]:
         if not desk.has_file_of_its_own and (re.search(QUEUE_ID, block.text) or "queue" in block.text):
             desk.let_mail_wait()
         for shown in commands(block):
             if shown.is_for_root:
                 continue
-            code, said = desk.run(shown)
-            while not is_right(shown, code, said) and LOOKS.match(shown.command) and time.monotonic() < end:
-                time.sleep(0.2)  # what it looks at may still be under way
-                code, said = desk.run(shown)
+            code, said = desk.run_until_right(shown)
             if not is_right(shown, code, said):
                 instead = f"  in place of\n{shown.output}" if shown.output.strip() else ""
                 wrong.append(
                     f"{page.name}:{block.line}: {shown.command}\n  ended with {code}, and said\n{said}{instead}"
                 )
-    assert not wrong, "\n\n".join(wrong)
+    return wrong
 
 
 def is_right(shown: Shown, code: int, said: str) -> bool:
@@ -242,5 +284,6 @@ def set_up(stage: Stage, root: Path, page: Path) -> Desk:
     desk = Desk(site, smarthost, page)
     if not desk.has_file_of_its_own:
         site.add_users("anna", "bert")
+    (root / "MERCURY.INI").write_bytes((ROOT / "tests/admin/data/relay.ini").read_bytes())
     site.start()
     return desk
