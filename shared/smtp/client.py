@@ -304,6 +304,11 @@ class Conversation(OpeningTalk):
     def _finish(self, needs_reset: bool) -> None:
         assert self._transaction is not None
         self._events.append(Finished(self._transaction.outcomes, security=self.security))
+        if self._transaction.estrangement is not None:
+            #  Whatever came next over this connection would be told the same.
+            estrangement, self._transaction = self._transaction.estrangement, None
+            self._end(End.LOGIN, estrangement)
+            return
         following, self._following = self._following, None
         if isinstance(following, Transaction):
             #  It is begun. A message that is answered, however, leaves nothing behind it (RFC 5321 §4.1.1.4).

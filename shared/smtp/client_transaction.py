@@ -13,7 +13,7 @@ from shared.mail.envelope import Recipient
 from shared.mail.outcome import Deferred, Outcome
 from shared.mail.reply import Reply
 from shared.smtp.errand import Errand
-from shared.smtp.judge import Step, judge_reply
+from shared.smtp.judge import Step, is_about_us, judge_reply
 from shared.smtp.stuffing import as_it_is, stuffed, with_line_ends
 
 PIECE = 65536  #  octets of a message written at a time
@@ -37,6 +37,7 @@ class Transaction:
         "_security",
         "accepted",
         "chunked",
+        "estrangement",
         "is_doomed",
         "is_end_sent",
         "is_heard",
@@ -60,6 +61,7 @@ class Transaction:
         self.outcomes: dict[Recipient, Outcome] = errand.settled
         self.accepted: list[Recipient] = []
         self.script: deque[tuple[Step, bytes]] = deque()
+        self.estrangement: Reply | None = None  #  the server wants another login than ours
         self.is_heard = False  #  the server has answered at least one of its commands
         self.is_doomed = False  #  nobody can get the message any more; the answers still owed mean nothing
         self.is_end_sent = False  #  the end of the message has been given to the connection
@@ -72,6 +74,7 @@ class Transaction:
 
     def note_sender_refused(self, reply: Reply) -> None:
         self.is_doomed = True
+        self._note_refusal(reply)
         outcome = judge_reply(Step.MAIL, reply, self._host)
         self.outcomes.update(dict.fromkeys(self._errand.recipients, outcome))
 
@@ -83,13 +86,19 @@ class Transaction:
         if reply.is_positive:
             self.accepted.append(recipient)
         else:
+            self._note_refusal(reply)
             self.outcomes[recipient] = judge_reply(Step.RCPT, reply, self._host)
+
+    def _note_refusal(self, reply: Reply) -> None:
+        if not reply.is_positive and is_about_us(reply):
+            self.estrangement = reply
 
     def note_message(self, step: Step, reply: Reply) -> None:
         """What the server says to the message as a whole counts for those it accepted, and for nobody else."""
         if self.is_doomed:
             return
         self.is_doomed = not reply.is_positive
+        self._note_refusal(reply)
         outcome = judge_reply(step, reply, self._host, self._passes_dsn, self._security)
         self.outcomes.update(dict.fromkeys(self.accepted, outcome))
 

@@ -118,9 +118,14 @@ def judge_end(end: End, reply: Reply | None, detail: str, host: str, maybe_deliv
     return Deferred(Reply(code, enhanced, f"{who}{end.value}{about}{said}"), host, detail, maybe_delivered)
 
 
+def is_about_us(reply: Reply) -> bool:
+    """Whether it speaks of our login, and not of the mail: on this connection nothing else will be said."""
+    return reply.code in _LOGIN_CODES or reply.enhanced in _LOGIN_STATES
+
+
 def _excuse(step: Step, reply: Reply) -> tuple[Reply, str] | None:
     """What a 5xx is taken for, and why; None when it is taken at its word."""
-    if reply.code in _LOGIN_CODES or reply.enhanced in _LOGIN_STATES:
+    if is_about_us(reply):
         return _softened(reply), "the server wants another login: for the operator to settle, not for the sender"
     if reply.code in _SEQUENCE_CODES and step is not Step.RCPT:
         return _softened(reply), f"the server does not follow the protocol at {step}"

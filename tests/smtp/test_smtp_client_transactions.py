@@ -271,6 +271,17 @@ def test_421_may_come_at_any_point_and_delivers_nothing(heard: int, cut: Cut) ->
     assert not any(getattr(outcome, "maybe_delivered", False) for outcome in client.finished().outcomes.values())
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [["530 5.7.0 log in", "503 5.5.1 no", "503 5.5.1 no"], ["250 ok", "535 5.7.8 who?", "503 5.5.1 no"],
+     ["250 ok", "250 ok", "354 go", "538 5.7.11 not so"]],
+)  # fmt: skip
+def test_a_server_that_wants_another_login_is_left(answers: list[str], cut: Cut) -> None:
+    client = Client(cut=cut).opened(*PLAIN).send().hear(*answers)
+    assert isinstance(client.outcome(), Deferred)
+    assert client.ended().end is End.LOGIN and client.lines()[-1] == "QUIT"
+
+
 @pytest.mark.parametrize("surplus", ["250 ok", "550 5.1.1 nobody", "354 go", "450 x"])
 def test_an_answer_too_many_is_counted_for_nobody(surplus: str, cut: Cut) -> None:
     client = Client(cut=cut).opened(*PLAIN).send().hear("250 ok", "250 ok", "354 go", "250 2.0.0 ok", surplus)
