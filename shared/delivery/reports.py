@@ -85,7 +85,10 @@ class Reports:
             fates = [fate for fate in fates if is_wanted(fate)]
         if not fates or (cause.sender is None and (not is_failure or self.is_held(cause))):
             return ""
-        wants_whole = is_failure and cause.ret is not Return.HEADERS and cause.sender is not None
+        #  RFC 8689 §5: what must not be read on the way there must not be on the way back; the header is enough.
+        wants_whole = (
+            is_failure and cause.ret is not Return.HEADERS and cause.sender is not None and not cause.requiretls
+        )
         original = await Errands(self.executor).ask(_read_original, content, wants_whole)
         if original is None:
             self.report(events.SPOOL_TROUBLE, id=cause.id, reason="the message cannot be read for a report about it")
@@ -103,6 +106,7 @@ class Reports:
             site=cause.site,
             body=Body.SEVEN_BIT if message.isascii() else Body.EIGHT_BIT,
             smtputf8=is_global(cause),
+            requiretls=cause.requiretls,
             cause=cause.id,
         )
         await deposit(self.depositor, self.route_letters(envelope), message)

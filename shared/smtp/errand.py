@@ -25,6 +25,8 @@ _NOT_IN_DOMAIN = re.compile(r"[\s<>()\"\\,;@]")
 #  RFC 3461 §4: xtext. Parameters come from the envelope, and the envelope may come from a file.
 _PARAMETER = re.compile("[\x21-\x3c\x3e-\x7e]+\\Z")
 _ORIGINAL = re.compile("[A-Za-z0-9-]+;[\x21-\x3c\x3e-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\U0010ffff]+\\Z")
+#  What a server without REQUIRETLS means (RFC 8689 §4.2.1).
+NO_REQUIRETLS = "5.7.30"
 #  Octets up to which it is quicker to look whether a message is ASCII than to ask somebody else to.
 AT_A_GLANCE = 131072
 
@@ -98,7 +100,7 @@ def _refusal(envelope: Envelope, content: Content, offer: Extensions, is_secure:
     if offer.size and content.size > offer.size:
         return Reply(552, "5.3.4", f"The message has {content.size} octets; the next server takes {offer.size}")
     if envelope.requiretls and not (is_secure and "REQUIRETLS" in offer):
-        return Reply(550, "5.7.30", "The sender demands TLS all the way (REQUIRETLS), and the next server cannot")
+        return Reply(550, NO_REQUIRETLS, "The sender demands TLS all the way (REQUIRETLS); the next server cannot")
     return None
 
 

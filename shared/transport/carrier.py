@@ -23,6 +23,7 @@ from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop, Tls
 from shared.routing.terms import NO_TERMS
 from shared.smtp.client_events import Ended, Finished
+from shared.smtp.errand import NO_REQUIRETLS
 from shared.smtp.judge import End, judge_end, judge_smarthost
 from shared.tls.client import ClientTls
 from shared.transport.back_off import BackOff
@@ -138,8 +139,10 @@ class SmtpCarrier:
         if remaining and self._unreached is not None:
             self._unreached()
         for recipient in remaining:
-            #  A word that came from a server before it was lost says more than that another could not be reached.
-            if recipient not in outcomes:
+            #  A word that came from a server before it was lost says more than that another could not be reached;
+            #  that a server has no REQUIRETLS says less, as the other may have it.
+            known = outcomes.get(recipient)
+            if known is None or (_lacks_requiretls(known) and troubles and not _lack_tls(troubles)):
                 outcomes[recipient] = self._not_carried(envelope, troubles)
         return outcomes
 
@@ -232,6 +235,8 @@ class SmtpCarrier:
             told = self._explained(result.outcomes, leg.reason, before)
             outcomes.update(with_note(told, note) if note else told)
             unanswered += result.unanswered
+            if envelope.requiretls:
+                unanswered += [who for who, outcome in result.outcomes.items() if _lacks_requiretls(outcome)]
             again = _too_many(result)
             if again:
                 most = len(batch) - len(again)
@@ -351,6 +356,11 @@ def _too_many(result: Finished) -> list[Recipient]:
 
 def _is_too_many(reply: Reply) -> bool:
     return reply.code == 452 and reply.enhanced in ("4.5.3", "")
+
+
+def _lacks_requiretls(outcome: Outcome) -> bool:
+    """Nothing was given to this server, and the next one is asked (RFC 8689 §4.2.1)."""
+    return isinstance(outcome, Failed) and outcome.reply.enhanced == NO_REQUIRETLS
 
 
 def _lack_tls(troubles: Sequence[Unreached]) -> bool:

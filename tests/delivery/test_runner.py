@@ -201,6 +201,19 @@ def test_who_wants_to_hear_nothing_hears_nothing() -> None:
     run(test)
 
 
+def test_a_report_about_what_demands_tls_demands_it_too_and_shows_the_header_alone() -> None:
+    async def test(stage: Run) -> None:
+        stage.carrier.says(B, NEVER)
+        stage.letter(B, requiretls=True)
+        stage.letter(B)
+        await stage.hours(SECOND)
+        (demanding, short), (usual, whole) = stage.bounces()
+        assert demanding.requiretls and not usual.requiretls
+        assert b"text/rfc822-headers" in short and b"message/rfc822" in whole
+
+    run(test)
+
+
 def test_success_is_reported_to_who_asked() -> None:
     async def test(stage: Run) -> None:
         stage.letter(who(B, Notify.SUCCESS), C)

@@ -326,6 +326,48 @@ def test_requiretls_goes_back_when_every_host_lacks_tls_but_not_for_a_smarthost_
 
 
 @played
+async def test_a_host_without_requiretls_is_passed_over_for_one_that_has_it() -> None:
+    net = Net()
+    leg = net.carry(HOP, replace(HOP, host="relay2.example"), requiretls=True)
+    for offer in ("SIZE", "REQUIRETLS"):
+        peer = await net.accept()
+        assert (await peer.hear("220 mx.example", *TLS_EHLO))[-1] == "STARTTLS"
+        await peer.hear("220 go")
+        await peer.secure()
+        said = await peer.hear("250-mx.example", f"250 {offer}")
+    assert said[-1] == "MAIL FROM:<anna@hq.example> REQUIRETLS"
+    leg.cancel()
+
+
+@played
+async def test_a_host_without_requiretls_and_one_that_cannot_be_reached_make_it_wait() -> None:
+    net = Net()
+    leg = net.carry(HOP, replace(HOP, host="relay2.example"), requiretls=True)
+    peer = await net.accept()
+    await peer.hear("220 mx.example", *TLS_EHLO)
+    await peer.hear("220 go")
+    await peer.secure()
+    await peer.hear(*TLS_EHLO)
+    await net.refuse()
+    assert isinstance(only(await leg), Deferred)
+
+
+@played
+async def test_of_two_families_the_one_that_works_from_here_is_dialled_first() -> None:
+    net, dialled = Net(), []
+    for number in range(1, 5):
+        hop = NextHop(f"mx{number}.example", 25, Tls.OFF, addresses=(f"2001:db8::{number}", f"192.0.2.{number}"))
+        leg = net.carry(hop)
+        await net.settle()
+        dialled.append(net.dialled[0])
+        if number <= 3:
+            await net.refuse()
+        await (await net.accept()).hear("220 mx.example", *EHLO)
+        leg.cancel()
+    assert dialled == ["2001:db8::1:25", "2001:db8::2:25", "2001:db8::3:25", "192.0.2.4:25"]
+
+
+@played
 async def test_requiretls_waits_while_a_host_cannot_be_reached() -> None:
     net = Net()
     leg = net.carry(HOP, replace(HOP, host="relay2.example"), requiretls=True)
