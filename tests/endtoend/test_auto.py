@@ -115,6 +115,32 @@ def test_a_site_on_auto_takes_the_relay_while_nobody_can_be_reached(
     assert b"Subject: Port 25 is blocked: site hq relays" in notice and b"127.0.0.21" in notice
 
 
+def test_what_waits_for_the_relay_goes_directly_when_the_port_opens(
+    site: Site, stage: Stage, tmp_path: Path, name_server: Callable[[dict[str, str]], NameServer]
+) -> None:
+    """The smarthost takes connections and no mail, for an hour; two workers receive, and both follow."""
+    smarthost = FarEnd(tmp_path, free_port("127.0.0.1"), ("127.0.0.1",), "--greylist", "451 4.3.2 busy")
+    stage.peer(smarthost)
+    port = free_port(*FAR_ADDRESSES)
+    on_auto(site, smarthost, port, name_server(ZONES).port, [f"{address}:{port}" for address in FAR_ADDRESSES])
+    site.config["retry"] = {"first": "1h", "longest": "1h"}
+    site.config["receive"]["workers"] = 2
+    site.write_config()
+    site.start("sce")
+    eventually(lambda: site.logs().count("word=relay") >= 3, what="the block is found, and the daemons follow")
+    letter(site, "token-waits-.")
+    eventually(lambda: site.events("recipient-deferred"), what="the smarthost puts it off")
+    eventually(lambda: len(site.entries("relay")) == 1, what="it waits for the relay")
+    far_end = FarEnd(tmp_path, port, FAR_ADDRESSES)
+    stage.peer(far_end)
+    eventually(lambda: far_end.find("token-waits-."), what="arrival at the destination itself")
+    eventually(site.is_empty, what="nothing is left")
+    for number in range(6):
+        letter(site, f"token-{number}-open-.")
+    eventually(lambda: far_end.count() == 7, what="whichever worker took it, it goes directly")
+    assert smarthost.count() == 0
+
+
 def test_one_host_that_is_down_changes_nothing(
     site: Site, stage: Stage, tmp_path: Path, name_server: Callable[[dict[str, str]], NameServer]
 ) -> None:
