@@ -145,7 +145,8 @@ def drawn(growth: Growth, points: Sequence[Point]) -> list[Panel]:
     else:
         first = Panel("received", growth.axis, "messages/s", [Curve("", [(p.place, p.result.rate) for p in points])])
     memory = Panel("memory", growth.axis, "MiB (PSS)", [Curve("", [(p.place, p.result.memory) for p in points])])
-    return [first, memory]
+    unit = [(p.place, p.cpu_of_a_unit * 1e3) for p in points]
+    return [first, Panel(f"CPU for a {growth.unit}", growth.axis, "µs", [Curve("", unit)]), memory]
 
 
 def main() -> int:

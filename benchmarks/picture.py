@@ -29,8 +29,8 @@ class Bar:
 
 def bars(title: str, rows: Sequence[Bar]) -> str:
     """One bar a row on a logarithmic axis, from 1 on to the right where we are better."""
-    left, right, step, top = 330, 240, 26, 58
-    width, height = 980, top + step * len(rows) + 34
+    left, right, step, top = 120, 270, 26, 58
+    width, height = 900, top + step * len(rows) + 34
     values = [value for row in rows for value in (row.ratio, row.goal) if value > 0]
     low, high = math.log2(min([0.5, *values])), math.log2(max([4.0, *values]))
 
@@ -73,12 +73,12 @@ class Panel:
 
 
 def panels(title: str, drawn: Sequence[Panel]) -> str:
-    """Two in a row."""
-    wide, tall = 470, 290
-    width, height = 2 * wide + 20, 40 + tall * ((len(drawn) + 1) // 2)
+    """Three in a row."""
+    wide, tall = 370, 250
+    width, height = 3 * wide + 20, 40 + tall * ((len(drawn) + 2) // 3)
     parts = [_HEAD.format(width=width, height=height, title=escape(title)), _text(10, 22, title, size=15)]
     for number, panel in enumerate(drawn):
-        parts.append(f'<g transform="translate({10 + wide * (number % 2)} {40 + tall * (number // 2)})">\n')
+        parts.append(f'<g transform="translate({10 + wide * (number % 3)} {40 + tall * (number // 3)})">\n')
         parts += _draw(panel, wide - 20, tall - 20)
         parts.append("</g>\n")
     return "".join(parts) + "</svg>\n"
@@ -121,7 +121,7 @@ def _log(value: float) -> float:
 def _short(value: float) -> str:
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if value >= size:
-            return f"{value / size:.3g}{letter}"
+            return f"{value / size:.2g}{letter}"
     return f"{value:.3g}"
 
 

@@ -11,6 +11,8 @@ from measure import spread
 from picture import Bar, bars
 
 OURS, THEIRS = "mercury", "postfix"
+#  CPU a message means nothing there.
+WITHOUT_MESSAGES = ("start", "queue")
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,12 @@ class Row:
         ratio, goal = self.ratio(self.field), self.case.goal
         if self.case.is_latency:
             ratio, goal = 1 / ratio, 1 / goal
-            note = f"{self.median(OURS, 'p50_ms'):.3g} ms, Postfix {self.median(THEIRS, 'p50_ms'):.3g} ms"
+            note = f"{_time(self.median(OURS, 'p50_ms'))}, Postfix {_time(self.median(THEIRS, 'p50_ms'))}"
         else:
             note = f"{self.median(OURS, 'rate'):.4g}/s, Postfix {self.median(THEIRS, 'rate'):.4g}/s"
-        return Bar(
-            f"{self.case.name}: {self.case.words}"[:52], ratio, goal, f"{note}; CPU {self.ratio('cpu_ms'):.2f}"
-        )
+        if self.case.kind not in WITHOUT_MESSAGES:
+            note += f"; CPU {self.ratio('cpu_ms'):.2f}"
+        return Bar(self.case.name, ratio, goal, note)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -75,9 +77,8 @@ def table(rows: Sequence[Row]) -> str:
             continue
         unit = " ms" if row.case.is_latency else "/s"
         goal = f"≤ {row.case.goal:g}" if row.case.is_latency else f"≥ {row.case.goal:g}"
-        #  A start has no messages.
         cpu, cpu_ratio = "", ""
-        if row.case.kind not in ("start", "queue"):
+        if row.case.kind not in WITHOUT_MESSAGES:
             cpu = f"{row.median(OURS, 'cpu_ms'):.3g} : {row.median(THEIRS, 'cpu_ms'):.3g}"
             cpu_ratio = f"{row.ratio('cpu_ms'):.2f}"
         lines.append(
@@ -87,6 +88,10 @@ def table(rows: Sequence[Row]) -> str:
             f" {row.median(OURS, 'memory'):.0f} : {row.median(THEIRS, 'memory'):.0f} |"
         )
     return "\n".join(lines)
+
+
+def _time(milliseconds: float) -> str:
+    return f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.3g} s"
 
 
 def picture(rows: Sequence[Row]) -> str:

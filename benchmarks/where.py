@@ -34,7 +34,7 @@ IDLE = (
     "Event.wait (",
 )
 #  What happens once.
-ONCE = ("_find_and_load", "load_config", "SendingDaemon.__init__", "Daemon.start")
+ONCE = ("_find_and_load", "load_config", "SendingDaemon.__init__", "Daemon.start", "settle_down")
 #  Long enough for thousands of samples.
 MESSAGES = {"receive": 12000, "relay": 15000, "direct": 15000, "local": 10000}
 
