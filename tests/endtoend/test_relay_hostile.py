@@ -44,7 +44,7 @@ def kept(folder: Path, token: str) -> list[Path]:
     return [path for path in folder.glob("*.eml") if token.encode() in path.read_bytes()]
 
 
-@pytest.mark.parametrize("mode", ["storm", "talkative"])
+@pytest.mark.parametrize("mode", ["storm", "talkative", "cut", "garbler"])
 def test_the_mail_arrives_all_the_same(site: Site, hostile: Hostile, mode: str) -> None:
     port, folder = hostile(mode)
     site.relay_to(("127.0.0.1", port))
@@ -55,6 +55,20 @@ def test_the_mail_arrives_all_the_same(site: Site, hostile: Hostile, mode: str) 
     eventually(site.is_empty, what="an empty spool")
     assert not site.events("message-bounced")
     assert all(len(event.get("reply", "")) < 600 for event in site.events("recipient-delivered"))
+
+
+def test_a_server_that_reads_slowly_gets_every_octet(site: Site, hostile: Hostile) -> None:
+    port, folder = hostile("sluggish")
+    site.relay_to(("127.0.0.1", port))
+    site.write_config()
+    site.start("sc")
+    body = b"".join(b".%06d %s\r\n" % (number, b"x" * 60) for number in range(10_000))
+    send(site.port, SENDER, ["x@elsewhere.example"], b"Subject: token-slow-.\r\n\r\n" + body)
+    [path] = eventually(lambda: kept(folder, "token-slow-."), what="arrival")
+    eventually(site.is_empty, what="an empty spool")
+    assert path.read_bytes().endswith(
+        b"\r\n\r\n" + body.replace(b"\r\n.", b"\r\n..").replace(b".0", b"..0", 1) + b".\r\n"
+    )
 
 
 def test_words_slipped_in_before_the_handshake_are_not_believed(site: Site, hostile: Hostile) -> None:

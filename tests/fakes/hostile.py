@@ -1,9 +1,11 @@
 """A server that misbehaves, as a process of its own; nothing of Mercury in it.
 
-    python hostile.py --folder DIR --port 2600 --mode storm|talkative|injector
+    python hostile.py --folder DIR --port 2600 --mode storm|talkative|injector|cut|sluggish|garbler
 
 `storm`: the first connection is told 421. `talkative`: each reply is 8 KiB long. `injector`: behind the answer to
-STARTTLS come lines that would count as said inside TLS. What clients say is kept in DIR/said, messages in DIR/*.eml.
+STARTTLS come lines that would count as said inside TLS. `cut`: the first message is answered with half a line, and the
+connection is gone. `sluggish`: messages are read a little at a time. `garbler`: the first MAIL is answered with what is no
+reply. What clients say is kept in DIR/said, messages in DIR/*.eml.
 """
 
 from __future__ import annotations
@@ -46,13 +48,27 @@ class Hostile:
             writer.write(b"220 go\r\n250-far.example\r\n250 AUTH PLAIN\r\n")
         elif command == b"DATA":
             self._say(writer, "354 go")
-            content = await reader.readuntil(b"\r\n.\r\n")
+            content = await self._content(reader)
+            if self._mode == "cut" and number < 1:
+                writer.write(b"250 2.0")
+                writer.close()
+                return
             (self._folder / f"{number:06}.eml").write_bytes(content)
             self._say(writer, "250 2.0.0 taken")
+        elif command.startswith(b"MAIL") and self._mode == "garbler" and number < 1:
+            writer.write(b"2500 \x1b[2J fine\r\n")
         elif command == b"QUIT":
             self._say(writer, "221 bye")
         else:
             self._say(writer, "250 2.0.0 fine")
+
+    async def _content(self, reader: asyncio.StreamReader) -> bytes:
+        content = b""
+        while not content.endswith(b"\r\n.\r\n"):
+            content += await reader.read(4096 if self._mode == "sluggish" else 1 << 20)
+            if self._mode == "sluggish":
+                await asyncio.sleep(0.001)
+        return content
 
     def _say(self, writer: asyncio.StreamWriter, reply: str) -> None:
         more = f" {_PADDING}" if self._mode == "talkative" else ""
@@ -63,7 +79,9 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--mode", choices=["storm", "talkative", "injector"], required=True)
+    parser.add_argument(
+        "--mode", choices=["storm", "talkative", "injector", "cut", "sluggish", "garbler"], required=True
+    )
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     hostile = Hostile(arguments.folder, arguments.mode)

@@ -305,6 +305,17 @@ def test_garbage_in_place_of_the_last_answer_leaves_it_open() -> None:
     assert isinstance(outcome, Deferred) and outcome.maybe_delivered
 
 
+@pytest.mark.parametrize("half", [b"250 2.0.0 ok", b"250-2.0.0 ok\r\n", b"2"])
+def test_half_an_answer_is_none(half: bytes, cut: Cut) -> None:
+    """However the connection ends, with TLS's goodbye or without."""
+    client = Client(cut=cut).opened(*PLAIN).send().hear("250 ok", "250 ok", "354 go")
+    client.conversation.next_body() if client.conversation.wants_body else None
+    client.hear_octets(half)
+    client.conversation.lost("closed")
+    outcome = client.look().outcome()
+    assert isinstance(outcome, Deferred) and outcome.maybe_delivered
+
+
 def test_a_reset_that_is_refused_ends_the_conversation() -> None:
     client = Client().opened(*PLAIN).send().hear("250 ok", "550 no", "554 no")
     client.events.clear()
