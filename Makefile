@@ -20,15 +20,15 @@ lint: $(VENV)/.ready-to-test
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 
-# Side by side with other servers on the same disk in the same run; figures, no verdict.
+# Side by side with Postfix on the same disk in the same run: a table of figures and ratios, and benchmarks/ratios.svg.
 bench: $(VENV)/.ready-to-test
 	@tests/peers.sh gcc
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python benchmarks/run.py $(or $(ARGS),--picture benchmarks/ratios.svg)
 
 # How cost grows with sessions, size, recipients, queue length and workers, as a table and as benchmarks/curves.svg.
 curves: $(VENV)/.ready-to-test
 	@tests/peers.sh gcc
-	$(BIN)/python benchmarks/curves.py --picture benchmarks/curves.svg $(ARGS)
+	$(BIN)/python benchmarks/curves.py $(or $(ARGS),--picture benchmarks/curves.svg)
 
 # That nothing acknowledged is ever lost: thirty minutes of kills, power cuts, full disks and hostile peers, and a table of
 # what each showed. ARGS="R-03 R-08" runs these rows only. docs/proof.md says what the rows mean. Then the services
