@@ -6,6 +6,7 @@ import contextlib
 import json
 import mmap
 import os
+import re
 import struct
 import subprocess
 import time
@@ -101,6 +102,7 @@ class Result:
     memory: float
     p50_ms: float = 0.0
     trouble: str = ""
+    questions: int = 0  #  that nsd was asked
 
 
 class Bench:
@@ -175,7 +177,12 @@ class Bench:
         rival.stop()
         os.sync()
         places = [f"{address}:25" for address in MX_ADDRESSES] if case.kind == "direct" else ["127.0.0.1:2600"]
-        with self.name_server(case), self.sink(places, case.tls) as count:
+        with self.name_server(case) as questions:
+            result = self._drain_to(rival, case, places, said)
+        return replace(result, questions=questions())
+
+    def _drain_to(self, rival: Rival, case: Case, places: list[str], said: dict[str, object]) -> Result:
+        with self.sink(places, case.tls) as count:
             rival.drain()
             if not until(lambda: count()[0] > 0):
                 return Result(0, 0, 0, trouble="nothing arrived")
@@ -237,13 +244,16 @@ class Bench:
             process.wait()
 
     @contextlib.contextmanager
-    def name_server(self, case: Case) -> Iterator[None]:
-        """nsd with d0 to d499.e2e.test, whose MX are fifty addresses of the sink."""
+    def name_server(self, case: Case) -> Iterator[Callable[[], int]]:
+        """nsd with d0 to d499.e2e.test, whose MX are fifty addresses of the sink; and how many questions it had, once
+        it has ended."""
         if case.kind != "direct":
-            yield
+            yield lambda: 0
             return
         folder = self._folder / "nsd"
         folder.mkdir(exist_ok=True)
+        log = folder / "log"
+        log.unlink(missing_ok=True)
         count = len(MX_ADDRESSES)
         zone = "$ORIGIN e2e.test.\n$TTL 3600\n@ SOA ns hostmaster 1 3600 900 86400 300\n@ NS ns\nns A 127.0.9.253\n"
         zone += "".join(f"d{number} MX 10 mx{number % count}\n" for number in range(case.domains))
@@ -253,16 +263,23 @@ class Bench:
             f'server:\n  ip-address: {DNS_ADDRESS}\n  username: ""\n  chroot: ""\n  database: ""\n'
             f"  zonesdir: {folder}\n  pidfile: {folder}/pid\n  zonelistfile: {folder}/zonelist\n"
             f"  xfrdfile: {folder}/xfrd\n  xfrdir: {folder}\n  server-count: 1\n  rrl-ratelimit: 0\n"
+            f"  statistics: 3600\n  logfile: {log}\n"
             f"remote-control:\n  control-enable: no\nzone:\n  name: e2e.test\n  zonefile: e2e.zone\n"
         )
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", "nsd", "-d", "-c", str(folder / "nsd.conf")], stderr=subprocess.DEVNULL
         )
         try:
-            yield
+            yield lambda: _questions_in(log.read_text())
         finally:
             process.terminate()
             process.wait()
+
+
+def _questions_in(log: str) -> int:
+    """nsd writes its sums when it ends: `XSTATS … RQ=2004 …`."""
+    sums = re.findall(r"\bRQ=(\d+)", log)
+    return int(sums[-1]) if sums else 0
 
 
 def make_certificate(folder: Path) -> Path:

@@ -46,6 +46,7 @@ class Row:
                     f"  {name:8} {spread([getattr(run, self.field) for run in runs])}{unit}"
                     f"  CPU {spread([run.cpu_ms for run in runs])} ms  {self.median(name, 'memory'):.0f} MiB"
                     f"  ({len(runs)} runs)"
+                    + (f"  {self.median(name, 'questions'):,.0f} DNS questions" if runs[0].questions else "")
                 )
         if self.is_whole:
             what = "of Postfix's time" if self.case.is_latency else "times Postfix"

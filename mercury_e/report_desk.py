@@ -11,6 +11,7 @@ import base64
 import contextlib
 import gzip
 import os
+import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,8 @@ from shared.smtp.client_events import Finished
 from shared.transport.dial import Unreached
 
 SAVE_EVERY = 300.0
+#  RFC 8460 §4.1: a random delay of up to four hours, so that a domain does not get the reports of all at midnight.
+LONGEST_DELAY = 4 * 3600.0
 _FILE = "tls-report.json"
 
 
@@ -56,6 +59,7 @@ class ReportDesk:
         contact: str,
         clock: Callable[[], float],
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._path = folder / _FILE
         self._resolver = resolver
@@ -65,7 +69,10 @@ class ReportDesk:
         self._contact = contact
         self._clock = clock
         self._pause = pause
-        self._book = self._read() or DayBook(self._today())
+        self._delay = LONGEST_DELAY * chance()
+        #  Days that are over, with the domains that have not been told yet.
+        self._ended = self._read()
+        self._book = self._ended.pop(0) if self._ended else DayBook(self._today())
 
     def note(self, leg: Leg, hop: NextHop, result: Finished | Unreached) -> None:
         """A message was given to `hop`, or could not be."""
@@ -90,26 +97,36 @@ class ReportDesk:
 
     async def turn(self) -> None:
         """One look at the clock."""
-        book, today = self._book, self._today()
-        if book.day != today:
+        today = self._today()
+        if self._book.day != today:
+            self._ended.append(self._book)
             self._book = DayBook(today)
-            for domain, counts in book.domains.items():
-                await self._report(book.day, domain, counts)
+        for book in [ended for ended in self._ended if self._clock() >= _end_of(ended.day) + self._delay]:
+            await self._tell(book)
+            self._ended.remove(book)
         self.save()
+
+    async def _tell(self, book: DayBook) -> None:
+        """Who has been told is crossed off, so that a stop in between loses nobody."""
+        for domain in list(book.domains):
+            await self._report(book.day, domain, book.domains[domain])
+            del book.domains[domain]
 
     def save(self) -> None:
         part = self._path.with_suffix(".part")
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(self._book.as_text())
+            part.write_text("".join(f"{book.as_text()}\n" for book in (self._book, *self._ended)))
             os.replace(part, self._path)
         except OSError as error:
             log.event(events.TLS_REPORT_UNSENT, path=self._path, reason=str(error))
 
-    def _read(self) -> DayBook | None:
+    def _read(self) -> list[DayBook]:
+        """The day that was counted last, and those before it; a book to a line."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            return DayBook.from_text(self._path.read_text())
-        return None
+            books = [DayBook.from_text(line) for line in self._path.read_text().splitlines()]
+            return [book for book in books if _end_of(book.day)]
+        return []
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%d")
@@ -151,3 +168,8 @@ class ReportDesk:
         ).encode("ascii") + (
             base64.encodebytes(report).replace(b"\n", b"\r\n") + f"\r\n--{boundary}--\r\n".encode("ascii")
         )
+
+
+def _end_of(day: str) -> float:
+    """The Unix time at which a day of UTC is over. Raises ValueError when it is none."""
+    return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() + 86400

@@ -58,6 +58,7 @@ class Office:
 
     def __init__(self, folder: Path, record: str = "v=TLSRPTv1; rua=mailto:tls@one.example") -> None:
         self.now = NOON
+        self.chance = 0.0
         self.known: dict[str, Known] = {}
         self.broken: set[str] = set()
         self.mails: list[tuple[str, bytes]] = []
@@ -68,7 +69,7 @@ class Office:
 
     def opened(self) -> ReportDesk:
         self.desk = ReportDesk(self._folder, self._resolver, self.known.get, self, "mail.hq.example",
-                               "postmaster@hq.example", lambda: self.now)  # fmt: skip
+                               "postmaster@hq.example", lambda: self.now, chance=lambda: self.chance)  # fmt: skip
         return self.desk
 
     async def mail(self, address: str, message: bytes) -> None:
@@ -195,6 +196,50 @@ def test_counts_outlive_a_restart_and_a_day_that_ended_meanwhile_is_told(office:
     office.opened()
     office.turn(0)
     assert office.report()["policies"][0]["summary"]["total-failure-session-count"] == 1
+
+
+def test_reports_leave_some_hours_after_midnight_not_all_at_once(office: Office) -> None:
+    office.chance = 0.5
+    office.opened()
+    office.note(over(GOOD))
+    office.turn(DAY / 2 + 3600)
+    assert not office.mails
+    office.note(over(GOOD))
+    office.opened().save()
+    office.turn(3700)
+    assert office.report()["date-range"]["start-datetime"] == "2026-11-23T00:00:00Z"
+    office.turn(0)
+    assert len(office.mails) == 1
+
+
+def test_a_stop_in_the_middle_loses_nobody_and_tells_nobody_twice(office: Office) -> None:
+    office._resolver.zone["_smtp._tls.two.example"] = office._resolver.zone["_smtp._tls.one.example"]
+    for domain in ("one.example", "two.example"):
+        office.note(over(GOOD), domain=domain)
+
+    async def stopped_at_the_second() -> None:
+        desk, mails = office.desk, office.mail
+
+        async def mail(address: str, message: bytes) -> None:
+            if office.mails:
+                raise asyncio.CancelledError
+            await mails(address, message)
+
+        office.mail = mail  # type: ignore[method-assign]
+        office.now += DAY
+        try:
+            await desk.turn()
+        except asyncio.CancelledError:
+            desk.save()
+        office.mail = mails  # type: ignore[method-assign]
+
+    asyncio.run(stopped_at_the_second())
+    assert len(office.mails) == 1
+    office.opened()
+    office.turn(60)
+    office.turn(60)
+    told = [message.partition(b"TLS-Report-Domain: ")[2].partition(b"\r")[0] for _, message in office.mails]
+    assert told == [b"one.example", b"two.example"]
 
 
 def test_the_first_address_that_takes_it_is_enough(tmp_path: Path) -> None:
