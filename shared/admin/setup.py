@@ -19,6 +19,8 @@ from shared.mail.reply import printable
 #  What ProtectHome= hides from the daemons.
 _HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))
 
+_NEXT = f"now say in {CONFIG} what this site is, `mercury config check`, and run this again"
+
 
 @click.command()
 @click.option("--relay", "what", flag_value="relay", help="MercuryS and MercuryC: mail leaves by a smarthost.")
@@ -56,6 +58,7 @@ def _plan(host: Host, what: str) -> Iterator[Step]:
 
 
 def _carry_out(host: Host, what: str, dry_run: bool) -> int:
+    is_first = not host.at(CONFIG).exists()
     try:
         for step in _plan(host, what):
             click.echo(printable(f"would {step.words}" if dry_run else step.words))
@@ -69,7 +72,8 @@ def _carry_out(host: Host, what: str, dry_run: bool) -> int:
         click.echo(printable(f"mercury: {failure}; put that right and run setup again"), err=True)
         return SOME_FAILED
     if what in ("relay", "direct", "auto") and not dry_run:
-        click.echo(f"done; now say in {CONFIG} what this site is, `mercury config check`, and run this again")
+        #  The second time there is nothing left to say.
+        click.echo(f"done; {_NEXT}" if is_first else "done")
     return DONE
 
 

@@ -42,7 +42,10 @@ def links(root: Path) -> set[str]:
 
 @needs_systemd
 def test_a_site_that_relays(tree: Path) -> None:
-    assert setup(tree, "--relay").exit_code == 0
+    first = setup(tree, "--relay")
+    assert first.exit_code == 0
+    assert "now say in /etc/mercury/mercury.yaml" in first.output
+    assert setup(tree, "--relay").output.endswith("\ndone\n")
     assert links(tree) == {
         "multi-user.target.wants/mercury.target",
         "mercury.target.wants/mercury-s.service",
