@@ -60,6 +60,7 @@ smtpd_tls_security_level = may
 smtpd_tls_auth_only = yes
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
+smtpd_error_sleep_time = 0
 smtpd_sasl_path = {root}/login
 smtpd_recipient_restrictions = check_recipient_access inline:{{refused@partner.example=REJECT,
   refused@elsewhere.example=REJECT}}, permit_sasl_authenticated, reject_unauth_destination
@@ -88,6 +89,7 @@ log_path = {root}/dovecot.log
 protocols =
 ssl = no
 auth_mechanisms = plain login
+auth_failure_delay = 0
 passdb {{
   driver = passwd-file
   args = {root}/users
