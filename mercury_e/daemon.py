@@ -107,11 +107,17 @@ class DirectDaemon(SendingDaemon):
     def _policies_by(self, config: Config, resolver: Resolver, reach: Reach) -> Policies | None:
         """Kept while nothing of what they are fetched by has changed."""
         if not config.direct.mta_sts:
+            if self._policies is not None:
+                self._policies[1].close()
+                self._policies = None
             return None
         mark = (resolver, config.direct)
         if self._policies is None or self._policies[0] != mark:
+            if self._policies is not None:
+                self._policies[1].close()
             pages = PolicyPages(self._reactor, self._make_tls(), config.direct.mta_sts_port)
             self._policies = (mark, Policies(config.state, resolver, pages.fetch, reach.order_foreign, time.time))
+            self._policies[1].begin()
         return self._policies[1]
 
     def _witness(self) -> Witness | None:

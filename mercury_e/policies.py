@@ -28,6 +28,7 @@ Fetch = Callable[[str, Sequence[str]], Awaitable[bytes]]
 
 PATIENCE = 10.0  #  seconds that mail waits for a policy we have never seen
 AFTER_FAILURE = 300.0  #  §3.3: "a suitable retry strategy", five minutes or more
+RENEW_EVERY = 3600.0  #  seconds from one look at what is getting old to the next
 MOST_POLICIES = 10_000
 AT_ONCE = 10
 _FILE = "mta-sts.json"
@@ -71,6 +72,22 @@ class Policies:
         self._failed: dict[str, float] = {}
         self._fetches: dict[str, asyncio.Task[None]] = {}
         self._gate = asyncio.Semaphore(AT_ONCE)
+        self._keeper: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Renew what is getting old, also when no mail comes by; until `close`."""
+        self._keeper = asyncio.ensure_future(self._keep())
+
+    async def _keep(self) -> None:
+        while True:
+            await self.renew()
+            await asyncio.sleep(RENEW_EVERY)
+
+    async def renew(self) -> None:
+        """One look: a policy that is half over is fetched anew while it holds (§5.1, §10.2)."""
+        now = self._clock()
+        for domain in [name for name, known in self._known.items() if known.is_aging(now) and now < known.expires]:
+            await self.policy(domain)
 
     def known(self, domain: str) -> Known | None:
         """The policy that holds now, without asking."""
@@ -91,6 +108,8 @@ class Policies:
         return None if known is None or known.policy.mode is Mode.NONE else known.policy
 
     def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
         for fetch in self._fetches.values():
             fetch.cancel()
 

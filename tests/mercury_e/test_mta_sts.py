@@ -186,6 +186,26 @@ def test_a_new_id_and_old_age_renew_it_behind_the_mail(world: World) -> None:
     assert len(world.fetched) == 3
 
 
+def test_what_is_getting_old_is_renewed_by_the_clock_without_mail(world: World) -> None:
+    world.ask()
+
+    async def look() -> None:
+        await world.policies.renew()
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    world.now += 86400 / 2 - 1
+    asyncio.run(look())
+    assert len(world.fetched) == 1
+    world.now += 2
+    asyncio.run(look())
+    asyncio.run(look())
+    assert len(world.fetched) == 2, "it is young again"
+    world.now += 2 * 86400
+    asyncio.run(look())
+    assert len(world.fetched) == 2, "what is over is nobody's until mail comes"
+
+
 def test_mode_none_is_no_policy(world: World) -> None:
     world.page = b"version: STSv1\nmode: none\nmax_age: 86400\n"
     assert world.ask() is None and world.ask() is None
