@@ -12,8 +12,8 @@ import click
 
 from shared.admin.command import DONE, SOME_FAILED, USAGE
 from shared.admin.installation import CommandFailed, Host, Step, plan_package, plan_removal, plan_setup
-from shared.admin.unit_files import CONFIG, PROGRAMS
-from shared.config.load import ConfigErrors
+from shared.admin.unit_files import CONFIG, PROGRAMS, WAYS
+from shared.config.load import ConfigErrors, load
 from shared.mail.reply import printable
 
 #  What ProtectHome= hides from the daemons.
@@ -51,6 +51,19 @@ def setup(what: str | None, dry_run: bool, root: Path, programs: str | None) -> 
     sys.exit(_carry_out(host, what, dry_run))
 
 
+def _say_what_is_left_behind(host: Host, way: str) -> None:
+    """Mail in the lane of a daemon that this way does not run would wait for ever."""
+    spool = host.at(str(load(host.at(CONFIG)).spool))
+    for daemon, lane in (("mercury-c", "relay"), ("mercury-e", "direct")):
+        folder = spool / f".{lane}" / "new"
+        if daemon not in WAYS[way] and folder.is_dir() and any(folder.iterdir()):
+            click.echo(
+                f"mail waits in the lane {lane}, and {daemon} does not run this way: `systemctl start {daemon}` until"
+                " `mercury queue summary` shows none there",
+                err=True,
+            )
+
+
 def _plan(host: Host, what: str) -> Iterator[Step]:
     if what == "remove":
         return plan_removal(host)
@@ -74,6 +87,7 @@ def _carry_out(host: Host, what: str, dry_run: bool) -> int:
     if what in ("relay", "direct", "auto") and not dry_run:
         #  The second time there is nothing left to say.
         click.echo(f"done; {_NEXT}" if is_first else "done")
+        _say_what_is_left_behind(host, what)
     return DONE
 
 

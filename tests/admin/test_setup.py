@@ -46,6 +46,12 @@ def test_a_site_that_relays(tree: Path) -> None:
     assert first.exit_code == 0
     assert "now say in /etc/mercury/mercury.yaml" in first.output
     assert setup(tree, "--relay").output.endswith("\ndone\n")
+    lane = tree / "var/spool/mercury/.relay/new"
+    lane.mkdir(parents=True)
+    (lane / "an entry").touch()
+    assert "mail waits" not in setup(tree, "--relay").output
+    assert "mail waits in the lane relay, and mercury-c does not run" in setup(tree, "--direct").output
+    assert setup(tree, "--relay").exit_code == 0
     assert links(tree) == {
         "multi-user.target.wants/mercury.target",
         "mercury.target.wants/mercury-s.service",
