@@ -38,6 +38,7 @@ html_use_opensearch = ""
 
 man_pages = [
     ("configuration", "mercury.yaml", "the configuration of the Mercury mail suite", "", "5"),
+    ("man/mercury.1", "mercury", "look after the Mercury mail suite", "", "1"),
     ("man/mercury.7", "mercury", "a mail server for an office, in three daemons", "", "7"),
 ]
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared.admin.manual import manual
 from shared.history.selection import KEPT
 from shared.observe import events, metrics
 from shared.observe.events import Event
@@ -114,6 +115,9 @@ def main() -> int:
             stale = 1
         else:
             path.write_text(text)
+    if "--check" not in sys.argv:
+        #  Too easily old to be kept: made anew for each build of the book, and ignored by git.
+        (ROOT / "docs/man/mercury.1.md").write_text(manual())
     return stale
 
 

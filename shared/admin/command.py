@@ -20,11 +20,19 @@ from shared.config.load import DEFAULT_PATH, ConfigErrors, load
 from shared.config.model import Config
 
 DONE, SOME_FAILED, USAGE, NOTHING_MATCHED = 0, 1, 2, 4
+EXIT_CODES = {
+    DONE: "done",
+    SOME_FAILED: "some of it failed, or the answer is no; `doctor`: something is red",
+    USAGE: "wrong usage, or a configuration with errors",
+    3: "`doctor` only: something is amber",
+    NOTHING_MATCHED: "nothing matched, or no daemon runs that could be asked",
+}
 
 #  Noun → module and the command in it.
 NOUNS = {
     "audit": "shared.admin.audit:audit",
     "blacklist": "shared.admin.blacklist:blacklist",
+    "completion": "shared.admin.completion:completion",
     "config": "shared.admin.configuration:config",
     "demo": "shared.admin.demo.command:demo",
     "doctor": "shared.admin.doctor:doctor",
@@ -39,6 +47,7 @@ NOUNS = {
     "session": "shared.admin.session:session",
     "setup": "shared.admin.setup:setup",
     "status": "shared.admin.status:status",
+    "top": "shared.admin.top:top",
     "user": "shared.admin.users:user",
 }
 
@@ -75,8 +84,15 @@ def match_prefix(given: str, names: list[str]) -> str:
 class PrefixGroup(click.Group):
     """A group whose commands may be shortened as long as only one is meant."""
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str, click.Command | None, list[str]]:
-        name = match_prefix(args[0], self.list_commands(ctx))
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            name = match_prefix(args[0], self.list_commands(ctx))
+        except click.UsageError:
+            if ctx.resilient_parsing:
+                return None, None, args  #  a shell asks how the line may go on
+            raise
         return name, self.get_command(ctx, name), args[1:]
 
 

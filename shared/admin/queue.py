@@ -15,6 +15,7 @@ from shared.admin.command import NOTHING_MATCHED, Office, PrefixGroup
 from shared.admin.find import history_of
 from shared.admin.output import age, count_text, echo_json, echo_table, octets, when
 from shared.admin.queue_check import check
+from shared.admin.queue_shape import shape
 from shared.admin.queue_verbs import VERBS
 from shared.admin.selection import QueueId, selecting
 from shared.admin.spool import spool_of
@@ -40,6 +41,7 @@ def queue(ctx: click.Context) -> None:
 
 
 queue.add_command(check)
+queue.add_command(shape)
 for _verb in VERBS:
     queue.add_command(_verb)
 

@@ -111,6 +111,26 @@ def set_word(office: Office, name: str, word: str, span: str | None, reason: str
 
 
 @site.command()
+@click.argument("name")
+@click.option("--for", "span", metavar="TIME", help="How long, like 2h or 1d. Without it, until it is resumed.")
+@click.option("--reason", default="", help="Why; shown wherever the word is.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def pause(ctx: click.Context, name: str, span: str | None, reason: str, as_json: bool) -> None:
+    """Hold the mail of site NAME to other domains; it is `set NAME hold`."""
+    ctx.invoke(set_word, name=name, word=SiteWord.HOLD.value, span=span, reason=reason, as_json=as_json)
+
+
+@site.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def resume(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Have the mail of site NAME go as configured again, what was held with it; it is `set NAME configured`."""
+    ctx.invoke(set_word, name=name, word="configured", span=None, reason="", as_json=as_json)
+
+
+@site.command()
 @click.pass_obj
 def pin(office: Office) -> None:
     """The pins of this host's own certificates, for `overlay.pins` at the other sites."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import click
 from shared.admin.command import Office
 from shared.admin.output import age, count_text, echo_json, octets
 from shared.admin.spool import spool_of
+from shared.admin.well import Trouble, troubles
 from shared.config.model import Config
 from shared.mail.reply import printable
 from shared.oauth.standing import standing_of
@@ -28,15 +30,18 @@ DAEMONS = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "Mercu
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def status(office: Office, as_json: bool) -> None:
-    """The daemons, the queue and the disk."""
+    """Is everything well, and if not, what to do; then the daemons, the queue and the disk."""
     spool = spool_of(office)
     daemons = {name: _daemon(spool, office.config.run, name) for name in DAEMONS}
     lanes = {lane.word: _lane(spool, lane) for lane in Lane}
     free = _free(spool)
     accounts = oauth_standings(office.config, time.time())
+    wrong = list(troubles(office.config, spool, daemons, lanes, free, accounts))
     if as_json:
-        echo_json({"daemons": daemons, "lanes": lanes, "free": free, "oauth": accounts})
+        found = {"daemons": daemons, "lanes": lanes, "free": free, "oauth": accounts}
+        echo_json({**found, "well": not wrong, "troubles": [asdict(one) for one in wrong]})
         return
+    _echo_verdict(wrong)
     for name, state in daemons.items():
         click.echo(f"{DAEMONS[name]:<9} {state['text']}")
     for word, lane in lanes.items():
@@ -45,6 +50,17 @@ def status(office: Office, as_json: bool) -> None:
     for account, state in accounts.items():
         click.echo(f"{'oauth':<9} {account}: {state['text']}")
     click.echo(f"{'disk':<9} {octets(free) + ' free' if free is not None else 'not readable'} in {spool.root}")
+
+
+def _echo_verdict(wrong: Sequence[Trouble]) -> None:
+    if not wrong:
+        click.secho("All is well.\n", fg="green")
+        return
+    click.secho("1 thing needs you:" if len(wrong) == 1 else f"{len(wrong)} things need you:", fg="red", bold=True)
+    for one in wrong:
+        click.echo(printable(f"  {one.what}"))
+        click.echo(printable(f"      {one.do}"))
+    click.echo()
 
 
 def oauth_standings(config: Config, now: float) -> dict[str, dict[str, object]]:

@@ -89,6 +89,7 @@ def test_every_noun_is_there() -> None:
     nouns = {
         "audit",
         "blacklist",
+        "completion",
         "config",
         "demo",
         "find",
@@ -103,6 +104,7 @@ def test_every_noun_is_there() -> None:
         "setup",
         "site",
         "status",
+        "top",
         "user",
     }
     assert nouns == set(NOUNS)

@@ -1,0 +1,21 @@
+"""`mercury completion SHELL`: the script that lets a shell complete nouns, verbs and options."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from shared.admin.command import mercury
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+def completion(shell: str) -> None:
+    """Completion for bash, zsh or fish.
+
+    For bash: `mercury completion bash > /etc/bash_completion.d/mercury`; for fish into
+    ~/.config/fish/completions/mercury.fish; for zsh into a file _mercury of $fpath.
+    """
+    found = get_completion_class(shell)
+    assert found is not None, shell
+    click.echo(found(mercury, {}, "mercury", "_MERCURY_COMPLETE").source())
