@@ -11,6 +11,7 @@ TESTS = Path(__file__).resolve().parent
 OPENING, MAIL = "smtp/test_smtp_client_opening.py", "smtp/test_smtp_client_transactions.py"
 ERRAND, REPLIES = "smtp/test_smtp_client_errand.py", "smtp/test_smtp_client_replies.py"
 STUFFING, TLS = "smtp/test_smtp_client_stuffing.py", "tls/test_tls_client.py"
+LIMITS = "tls/test_tls_client_limits.py"
 CONNECTION, POOL = "transport/test_transport_connection.py", "transport/test_transport_pool.py"
 FITTING, HOSTILE = "transport/test_transport_fitting.py", "endtoend/test_relay_hostile.py"
 
@@ -87,8 +88,12 @@ SHOWN = {
         (POOL, "test_a_hop_that_does_not_answer_holds_up_nobody_else"),
     ],
     "C-17 a server with our own name": [(OPENING, "test_a_server_with_our_name_is_ourselves")],
-    "C-18 gone in the middle of an answer": [
+    "C-18 gone in the middle of an answer, with TLS's goodbye or without; renegotiation, early data": [
         (MAIL, "test_half_an_answer_is_none"),
+        (LIMITS, "test_an_answer_that_tls_cuts_off_is_none"),
+        (LIMITS, "test_an_answer_that_was_whole_counts_whatever_became_of_tls"),
+        (LIMITS, "test_nobody_renegotiates_with_us"),
+        (LIMITS, "test_a_server_that_takes_early_data_gets_none"),
         (HOSTILE, "test_the_mail_arrives_all_the_same"),
     ],
 }

@@ -2,10 +2,11 @@
 
 `verified` checks chain and name (service-identity: SAN only, no common name); `unverified` encrypts against whoever
 only listens. TLS 1.2 is the least in both. A session is resumed with the same server under the same demand and never
-under another one, so that a session made without verification cannot pass for a verified one. Beside that a server
-may be held to the keys it is known to have (pins), to what the DNS says of it (dane.py), to authorities of its own,
-and be shown a certificate of ours; the files are read again when they have changed. What a certificate is worth is
-found out in every case, for the record.
+under another one, so that a session made without verification cannot pass for a verified one. Nobody is renegotiated
+with, and nothing is said before a handshake is whole: no early data (RFC 8446 §2.3). Beside that a server may be held
+to the keys it is known to have (pins), to what the DNS says of it (dane.py), to authorities of its own, and be shown
+a certificate of ours; the files are read again when they have changed. What a certificate is worth is found out in
+every case, for the record.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ _OPTIONS: dict[str, Any] = {
     "enableSessions": True,
     "enableSessionTickets": True,
 }
+_NO_RENEGOTIATION: int = getattr(SSL, "OP_NO_RENEGOTIATION", 0)  # absent where OpenSSL is older than 1.1.0h
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _Key = tuple[str, int, bool, Trust, tuple[int, ...]]
 
@@ -77,6 +79,8 @@ class RememberedServer:
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection: SSL.Connection = self._creator.clientConnectionForTLS(tlsProtocol)
+        #  An older pyOpenSSL knows no options of one connection; there it holds from the second to this server on.
+        getattr(connection, "set_options", connection.get_context().set_options)(_NO_RENEGOTIATION)
         if self._session is not None and self._is_resumed:
             connection.set_session(self._session)
         return connection

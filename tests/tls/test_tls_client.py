@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ class Pipe(StringTransport):
 class Meeting:
     """One connection to a server with this certificate. `ended` is None when it was believed."""
 
-    def __init__(self, creator: RememberedServer, server: ServerEnd) -> None:
+    def __init__(
+        self, creator: RememberedServer, server: ServerEnd, greeter: Callable[[], Protocol] = Greeter
+    ) -> None:
         self.results: list[Ended | None] = []
         opening = Opening("me.example", StartTls.REQUIRED, is_secure=True)
         self.connection = SmtpConnection(
@@ -82,15 +85,14 @@ class Meeting:
         self.clock: Any = Clock()
         inner = Factory.forProtocol(lambda: self.connection)
         self.client: Any = TLSMemoryBIOFactory(creator, True, inner, self.clock).buildProtocol(None)
-        self.server: Any = TLSMemoryBIOFactory(server, False, Factory.forProtocol(Greeter), self.clock).buildProtocol(
-            None
-        )
+        there = Factory.forProtocol(greeter)
+        self.server: Any = TLSMemoryBIOFactory(server, False, there, self.clock).buildProtocol(None)
         assert isinstance(self.client, TLSMemoryBIOProtocol)
         self.server.makeConnection(self.theirs)
         self.client.makeConnection(self.ours)
-        self._pump()
+        self.pump()
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
         while self.clock.advance(0) or self.ours.value() or self.theirs.value():
             out, back = self.ours.value(), self.theirs.value()
             self.ours.clear()
