@@ -15,9 +15,12 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A dozen processes on a machine that does other things, too, can miss a deadline: one that fails has a second
+    try, and both are told (`R` in the summary). What fails twice is a fault, and so is what often needs two."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.endtoend)
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.hookimpl(hookwrapper=True)
