@@ -33,6 +33,7 @@ from tests.fakes.certificates import make_authority, make_certificate
 KINDS = ("good", "expired", "misnamed", "self", "none")
 ADDRESS = {kind: f"127.0.0.{number}" for number, kind in enumerate(KINDS, start=31)}
 POLICY_ADDRESS = "127.0.0.40"
+REQUIRING_ADDRESS = "127.0.0.36"  #  which offers REQUIRETLS
 #  The rows of the table, by what the domains of each are called here.
 ROUTED = ("verify", "pin", "wrong-pin", "encrypt", "off", "opportunistic")
 SIGNED = ("dane-ee", "dane-other", "dane-ta", "dane-unusable", "dane-failing")
@@ -80,7 +81,7 @@ class World:
     """The far ends, the DNS and the policies; `config` is what a site needs to meet them."""
 
     def __init__(self, root: Path) -> None:
-        self.port, https = free_port(*ADDRESS.values()), free_port(POLICY_ADDRESS)
+        self.port, https = free_port(*ADDRESS.values(), REQUIRING_ADDRESS), free_port(POLICY_ADDRESS)
         authority = make_authority(root)
         hosts = [f"mx.{domain(mode, kind)}" for mode in ROWS.values() for kind in KINDS]
         over = timedelta(days=-1)
@@ -98,6 +99,10 @@ class World:
         page_pair = make_certificate(root, [*policy_names, *(f"mta-sts.{odd}.plain.test" for odd in ODD)], authority)
         self.policy_host = PolicyHost(POLICY_ADDRESS, https, *page_pair, self.pages)
         self.far_ends = [FarEnd(root, self.port, (ADDRESS[kind],), *_options(pairs.get(kind))) for kind in KINDS]
+        chosen = make_certificate(root, ["mx.chosen.signed.test"], authority)
+        options = (*_options(chosen), "--requiretls")
+        self.requiring = FarEnd(root, self.port, (REQUIRING_ADDRESS,), *options)
+        self.keys["chosen"] = public_key(chosen[0])
         signed, plain = self._zones()
         child = SignedZone("signed.test", signed)
         parent = SignedZone(
@@ -108,7 +113,7 @@ class World:
         self.name_server = NameServer(root, free_port("127.0.0.1"), texts)
         self.validator = Validator(root, free_port("127.0.0.1"), "test", parent.anchor, self.name_server.port)
         self._started: list[Any] = []
-        pins = [base64.b64encode(key).decode() for key in self.keys.values()]
+        pins = [base64.b64encode(self.keys[kind]).decode() for kind in pairs]
         self.config: dict[str, Any] = {
             "dns": {"servers": [f"127.0.0.1:{self.validator.port}"]},
             "direct": {
@@ -142,6 +147,12 @@ class World:
             plain += [f"{odd} MX 10 mx.{odd}", f"mx.{odd} A {ADDRESS['none']}", f'_mta-sts.{odd} TXT "v=STSv1; id=1"']
             plain.append(f"mta-sts.{odd} A {POLICY_ADDRESS}")
             self.pages[f"mta-sts.{odd}.plain.test"] = ODD.get(odd, Page(ENFORCE))
+        signed += [
+            f"chosen MX 10 mx.{KINDS[0]}.dane-ee",
+            "chosen MX 20 mx.chosen",
+            f"mx.chosen A {REQUIRING_ADDRESS}",
+        ]
+        signed.append(f"_{self.port}._tcp.mx.chosen TLSA 3 1 1 {self.keys['chosen'].hex()}")
         page = f"https://mta-sts.{next(iter(ODD))}.plain.test:{self.policy_host.port}/reports"
         for name, address in (("by-mail", f"mailto:tls@{domain('nothing', 'none')}"), ("by-page", page)):
             plain += [f"{name} MX 10 mx.{name}", f"mx.{name} A {ADDRESS['good']}"]
@@ -164,7 +175,7 @@ class World:
         self.pages[f"mta-sts.{name}.plain.test"] = Page(text.encode())
 
     def start(self) -> World:
-        for peer in (self.name_server, self.validator, self.policy_host, *self.far_ends):
+        for peer in (self.name_server, self.validator, self.policy_host, *self.far_ends, self.requiring):
             peer.start()
             self._started.append(peer)
         return self
@@ -283,6 +294,24 @@ def test_what_the_sender_says_of_tls_counts(world: World, office: Site) -> None:
     send(office, list(required), options=("REQUIRETLS",))
     seen = outcomes(office, len(waived) + len(required))
     assert {who: seen[who]["reply"].split()[1] for who in required} == required
+
+
+def test_requiretls_is_passed_on_by_the_host_that_offers_it(world: World, office: Site) -> None:
+    """The better host is proved, and has TLS, but not the word."""
+    who = "h@chosen.signed.test"
+    send(office, [who], "X-Token: token-required-.\r\n", options=("REQUIRETLS",))
+    event = outcomes(office, 1)[who]
+    assert cell(event) == "verified" and event["host"].startswith(f"mx.chosen.signed.test[{REQUIRING_ADDRESS}]"), (
+        event
+    )
+    [kept] = world.requiring.find("token-required-.")
+    assert "REQUIRETLS" in kept.facts["options"] and kept.facts["tls"] and kept.facts["recipients"] == [who]
+    assert not any(far_end.find("token-required-.") for far_end in world.far_ends)
+    #  Without the word it is the better one's.
+    send(office, [who.replace("h@", "i@")], "X-Token: token-unrequired-.\r\n")
+    outcomes(office, 2)
+    [kept] = world.far_ends[0].find("token-unrequired-.")
+    assert "REQUIRETLS" not in kept.facts["options"]
 
 
 def test_domains_that_ask_are_told_when_the_day_is_over(world: World, office: Site) -> None:

@@ -6,7 +6,7 @@ of Mercury; this server must not share a fault with what it tests.
 
     python sinks.py --folder DIR --port 2600 --address 127.0.0.21 --address 127.0.0.22 [--delay 0.05]
         [--certificate FILE --key FILE [--client-authority FILE]] [--no-utf8] [--no-8bit]
-        [--vanish 1] [--size 5000] [--greylist "450 4.2.0 Greylisted for 300 seconds"]
+        [--requiretls] [--vanish 1] [--size 5000] [--greylist "450 4.2.0 Greylisted for 300 seconds"]
 """
 
 from __future__ import annotations
@@ -75,9 +75,32 @@ class Keeper:
         return f"250 2.0.0 kept as {number:06}"
 
 
+class Guarded(Keeper):
+    """Offers REQUIRETLS inside TLS (RFC 8689), which aiosmtpd does not know."""
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [*responses[:-1], "250-REQUIRETLS", responses[-1]] if session.ssl is not None else responses
+
+
+class GuardedSmtp(SMTP):
+    async def smtp_MAIL(self, arg: str | None) -> None:
+        words = (arg or "").split()
+        asked = [word for word in words if word.upper() == "REQUIRETLS"]
+        if asked and (self.session is None or self.session.ssl is None):
+            await self.push("530 5.7.10 not outside TLS")
+            return
+        await super().smtp_MAIL(" ".join(word for word in words if word not in asked))
+        if self.envelope is not None and self.envelope.mail_from is not None:
+            self.envelope.mail_options += asked
+
+
 async def serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
-    keeper = Keeper(arguments.folder, arguments.delay, arguments.vanish, arguments.greylist)
+    kept_by, spoken = (Guarded, GuardedSmtp) if arguments.requiretls else (Keeper, SMTP)
+    keeper = kept_by(arguments.folder, arguments.delay, arguments.vanish, arguments.greylist)
 
     tls = None
     if arguments.certificate:
@@ -88,7 +111,7 @@ async def serve(arguments: argparse.Namespace) -> None:
             tls.verify_mode = ssl.CERT_REQUIRED
 
     def protocol() -> SMTP:
-        return SMTP(
+        return spoken(
             keeper,
             hostname="far.example",
             data_size_limit=arguments.size,
@@ -117,6 +140,7 @@ def main() -> None:
     parser.add_argument("--key", type=Path)
     parser.add_argument("--client-authority", type=Path)
     parser.add_argument("--size", type=int, default=100 << 20, help="octets that it takes, and says so")
+    parser.add_argument("--requiretls", action="store_true")
     parser.add_argument("--no-utf8", action="store_true")
     parser.add_argument("--no-8bit", action="store_true")
     arguments = parser.parse_args()
