@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mercury_e.breaker import Rules
+from mercury_e.demand import Demand, Finding
 from mercury_e.interfaces import own_addresses
 from mercury_e.lookout import Lookout, Rounds
 from mercury_e.manners import Manner
+from mercury_e.mta_sts import PolicyError
 from mercury_e.policies import Policies
-from mercury_e.policy_page import PolicyPages
+from mercury_e.policy_page import PageUnusable, PolicyPages
 from mercury_e.reach import Reach
 from mercury_e.report_desk import ReportDesk
 from mercury_e.report_post import ReportPost
@@ -102,6 +104,7 @@ class DirectDaemon(SendingDaemon):
             dane=direct.dane,
             manners=[_manner(said) for said in direct.destinations],
             policies=self._policies_by(config, resolver, Reach(own, direct.allow_addresses)),
+            left_out=self._note_left_out if direct.tls_reports else None,
         )
 
     def _policies_by(self, config: Config, resolver: Resolver, reach: Reach) -> Policies | None:
@@ -116,8 +119,9 @@ class DirectDaemon(SendingDaemon):
             if self._policies is not None:
                 self._policies[1].close()
             pages = PolicyPages(self._reactor, self._make_tls(), config.direct.mta_sts_port)
-            self._policies = (mark, Policies(config.state, resolver, pages.fetch, reach.order_foreign, time.time))
-            self._policies[1].begin()
+            policies = Policies(config.state, resolver, pages.fetch, reach.order_foreign, time.time, self._note_fetch)
+            self._policies = (mark, policies)
+            policies.begin()
         return self._policies[1]
 
     def _witness(self) -> Witness | None:
@@ -126,6 +130,14 @@ class DirectDaemon(SendingDaemon):
     def _note_tls(self, leg: Leg, hop: NextHop, result: Finished | Unreached) -> None:
         if self._desk is not None:
             self._desk[0].note(leg, hop, result)
+
+    def _note_left_out(self, domain: str, host: str, demand: Demand, finding: Finding, words: str) -> None:
+        if self._desk is not None:
+            self._desk[0].note_left_out(domain, host, demand, finding, words)
+
+    def _note_fetch(self, domain: str, error: PageUnusable | PolicyError) -> None:
+        if self._desk is not None:
+            self._desk[0].note_fetch(domain, error)
 
     def _open_desk(self) -> None:
         """TLS reports, if they are on; what the desk before it has counted is on disk."""

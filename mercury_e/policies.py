@@ -53,7 +53,10 @@ class Known:
 
 
 class Policies:
-    """Satisfies mercury_e.route.PolicySource. `folder` keeps them; `may_dial` picks the addresses to fetch from."""
+    """Satisfies mercury_e.route.PolicySource. `folder` keeps them; `may_dial` picks the addresses to fetch from.
+
+    `witness` is told of each domain whose policy could not be had.
+    """
 
     def __init__(
         self,
@@ -62,12 +65,14 @@ class Policies:
         fetch: Fetch,
         may_dial: Callable[[Sequence[str]], Sequence[str]],
         clock: Callable[[], float],
+        witness: Callable[[str, PageUnusable | PolicyError], object] | None = None,
     ) -> None:
         self._path = folder / _FILE
         self._resolver = resolver
         self._fetch = fetch
         self._may_dial = may_dial
         self._clock = clock
+        self._witness = witness
         self._known: dict[str, Known] = _read(self._path)
         self._failed: dict[str, float] = {}
         self._fetches: dict[str, asyncio.Task[None]] = {}
@@ -131,6 +136,8 @@ class Policies:
             policy = parse_policy(text)
         except (PageUnusable, PolicyError) as error:
             self._note_failure(domain, str(error))
+            if self._witness is not None:
+                self._witness(domain, error)
             return
         self._failed.pop(domain, None)
         self._known[domain] = Known(id, self._clock(), text.decode(), policy)

@@ -29,7 +29,12 @@ _web: Any = client
 
 
 class PageUnusable(Exception):
-    """There is no policy to be had there; the message says why, in a few printable words."""
+    """There is no policy to be had there; the message says why, in a few printable words. `is_forged`: its host has
+    a certificate that proves nothing."""
+
+    def __init__(self, words: str, is_forged: bool = False) -> None:
+        super().__init__(words)
+        self.is_forged = is_forged
 
 
 class PolicyPages:
@@ -50,7 +55,7 @@ class PolicyPages:
         await self._at_one_of(addresses, lambda address: self._post_to(url, address, body))
 
     async def _at_one_of(self, addresses: Sequence[str], ask: Callable[[str], Awaitable[bytes]]) -> bytes:
-        trouble = "its host has no address that we connect to"
+        trouble, is_forged = "its host has no address that we connect to", False
         try:
             async with asyncio.timeout(self._timeout):
                 for address in addresses:
@@ -60,10 +65,10 @@ class PolicyPages:
                         raise
                     except Exception as error:
                         #  Whatever an HTTP client can raise; another address may do better.
-                        trouble = _words_of(error)
+                        trouble, is_forged = _words_of(error), _is_about_certificate(error)
         except TimeoutError:
-            trouble = f"no answer within {self._timeout:.0f} s"
-        raise PageUnusable(trouble)
+            trouble, is_forged = f"no answer within {self._timeout:.0f} s", False
+        raise PageUnusable(trouble, is_forged)
 
     async def _fetch_from(self, domain: str, address: str) -> bytes:
         host = f"mta-sts.{domain}"
@@ -114,10 +119,22 @@ class _OneEndpoint:
         return self._endpoint
 
 
-def _words_of(error: BaseException) -> str:
-    """An HTTP client wraps what went wrong; the innermost tells."""
+def _innermost(error: BaseException) -> BaseException:
+    """An HTTP client wraps what went wrong."""
     reasons = getattr(error, "reasons", None)
-    inner = reasons[0].value if reasons else error
+    inner: BaseException = reasons[0].value if reasons else error
+    return inner
+
+
+def _is_about_certificate(error: BaseException) -> bool:
+    inner = _innermost(error)
+    return isinstance(inner, VerificationError) or (
+        isinstance(inner, SSL.Error) and "certificate verify failed" in str(inner)
+    )
+
+
+def _words_of(error: BaseException) -> str:
+    inner = _innermost(error)
     if isinstance(inner, VerificationError):
         return "the certificate of its host is for another name"
     if isinstance(inner, SSL.Error):

@@ -17,8 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from mercury_e.demand import Demand, Finding
+from mercury_e.mta_sts import PolicyError
 from mercury_e.policies import Known
+from mercury_e.policy_page import PageUnusable
 from mercury_e.tls_report import Count, DayBook, failure_in, failure_of, read_addresses, render_report, shown_policy
+from mercury_e.undialled import failure_of_fetch, failure_of_host, policy_of_host, sts_policy
 from shared.dns.answers import Found
 from shared.dns.name_service import NameService
 from shared.mail.reply import printable
@@ -81,13 +85,26 @@ class ReportDesk:
         for domain in {recipient.address.ascii_domain for recipient in leg.recipients}:
             known = self._known(domain)
             shown = shown_policy(domain, hop, known.policy if known else None, known.text if known else "")
+            is_held = shown["policy-type"] == "sts"
             if isinstance(result, Finished):
-                failure = failure_in(result, shown["policy-type"] == "sts")
+                failure = failure_in(result, is_held)
+                if failure is None and is_held and known is not None and not known.policy.allows(hop.host):
+                    failure = "validation-failure", "the MTA-STS policy of the domain does not name it"
             elif (failure := failure_of(result.ended)) is None:
                 continue
             address = hop.addresses[0] if len(hop.addresses) == 1 else ""
             kind = None if failure is None else (failure[0], hop.host, address, printable(failure[1]))
             self._book.note(domain, shown, kind)
+
+    def note_left_out(self, domain: str, host: str, demand: Demand, finding: Finding, words: str) -> None:
+        """Mail for `domain` was not given to `host`: nobody dialled it (route.LeftOut)."""
+        shown = policy_of_host(domain, host, demand, finding, self._known(domain))
+        self._book.note(domain, shown, (failure_of_host(demand, finding), host, "", printable(words[:200])))
+
+    def note_fetch(self, domain: str, error: PageUnusable | PolicyError) -> None:
+        """The MTA-STS policy of `domain` could not be had; the one that is known, if any, holds."""
+        shown = sts_policy(domain, self._known(domain))
+        self._book.note(domain, shown, (failure_of_fetch(error), "", "", printable(str(error)[:200])))
 
     async def keep(self) -> None:
         """Never ends: saves, and sends when the day is over."""

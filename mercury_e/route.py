@@ -38,6 +38,7 @@ from shared.routing.next_hop import NextHop, Tls
 from shared.routing.table import RoutingTable
 
 V = TypeVar("V")
+LeftOut = Callable[[str, str, Demand, Finding, str], object]
 _Settled = dict[Recipient, Outcome]
 _Addresses = Mapping[str, Answer[tuple[str, ...]]]
 
@@ -75,7 +76,8 @@ class EndToEndPlanner:
     """`own_names` are the names of this host beside its hostname, `own_addresses` those of its interfaces.
 
     `allowed` opens networks that are otherwise never dialled. `policies` know of MTA-STS; without them nobody asks,
-    and without `dane` nobody asks for TLSA records unless a route says so. A planner does not change: a new
+    and without `dane` nobody asks for TLSA records unless a route says so. `left_out` is told of each host that gets
+    no mail for a domain, and why: (domain, host, demand, finding, words). A planner does not change: a new
     configuration, a new planner; the resolver with its cache may stay.
     """
 
@@ -91,6 +93,7 @@ class EndToEndPlanner:
         dane: bool = True,
         policies: PolicySource | None = None,
         manners: Sequence[Manner] = (),
+        left_out: LeftOut | None = None,
         shuffle: Callable[[list[MxRecord]], None] = random.shuffle,
     ) -> None:
         self._resolver = resolver
@@ -101,6 +104,7 @@ class EndToEndPlanner:
         self._dane = dane
         self._policies = policies
         self._manners = tuple(manners)
+        self._left_out = left_out
         self._shuffle = shuffle
 
     async def plan(self, envelope: Envelope, recipients: Sequence[Recipient]) -> Plan:
@@ -230,6 +234,9 @@ class EndToEndPlanner:
                 hops.append(hop)
             else:
                 left_out += f"; not {target.host}: {hop}"
+                if self._left_out is not None:
+                    for errand in errands:
+                        self._left_out(errand.domain, target.host, demand, findings.get(target.host), hop)
         if hops:
             manner = manner_of(self._manners, destination) if self._manners else None
             if manner is not None:

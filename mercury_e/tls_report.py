@@ -18,12 +18,14 @@ from shared.smtp.judge import End
 
 MOST_DOMAINS = 10_000
 MOST_FAILURES = 100  #  kinds of them, for one policy of one domain
+MOST_LINES = 100  #  of a policy, that are shown
 MOST_ADDRESSES = 4  #  of those that a domain wants its reports at
 
 
 @dataclass(slots=True)
 class Count:
-    """`failures`: result type, host, address and words → how often. `policy` is as the report shows it."""
+    """`failures`: result type, host and address (empty where none was dialled) and words → how often. `policy` is as
+    the report shows it."""
 
     policy: dict[str, Any]
     successes: int = 0
@@ -79,9 +81,9 @@ def shown_policy(domain: str, hop: NextHop, policy: Policy | None, text: str = "
     if policy is not None and policy.mode is not Mode.NONE:
         return {
             "policy-type": "sts",
-            "policy-string": text.splitlines()[:100],
+            "policy-string": text.splitlines()[:MOST_LINES],
             "policy-domain": domain,
-            "mx-host": list(policy.hosts[:100]),
+            "mx-host": list(policy.hosts[:MOST_LINES]),
         }
     return {"policy-type": "no-policy-found", "policy-domain": domain}
 
@@ -155,7 +157,9 @@ def render_report(day: str, counts: Mapping[str, Count], sender: str, contact: s
 
 def _told(what: tuple[str, str, str, str], often: int) -> dict[str, Any]:
     kind, host, address, words = what
-    told: dict[str, Any] = {"result-type": kind, "receiving-mx-hostname": host, "failed-session-count": often}
+    told: dict[str, Any] = {"result-type": kind, "failed-session-count": often}
+    if host:
+        told["receiving-mx-hostname"] = host
     if address:
         told["receiving-ip"] = address
     if words:

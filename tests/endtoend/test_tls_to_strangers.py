@@ -320,12 +320,24 @@ def test_domains_that_ask_are_told_when_the_day_is_over(world: World, office: Si
     office.write_config()
     office.stop("e")
     office.start("e")
-    send(office, ["a@by-mail.plain.test", "a@by-page.plain.test"])
-    outcomes(office, 2)
+    undialled = {
+        "good.dane-failing.signed.test": "dnssec-invalid",
+        "odd-missing.plain.test": "sts-policy-fetch-error",
+        "odd-name.plain.test": "sts-webpki-invalid",
+        "odd-mode.plain.test": "sts-policy-invalid",
+    }
+    people = [f"a@{name}" for name in ("by-mail.plain.test", "by-page.plain.test", *undialled)]
+    send(office, people)
+    outcomes(office, len(people))
     office.stop("e")
     book = office.root / "state" / "tls-report.json"
     counted = json.loads(book.read_text())
-    assert sorted(counted["domains"]) == ["by-mail.plain.test", "by-page.plain.test"]
+    assert sorted(counted["domains"]) == sorted(who[2:] for who in people)
+    found = {
+        name: [failure[0] for _, _, failures in counted["domains"][name] for failure in failures]
+        for name in undialled
+    }
+    assert all(kind in found[name] for name, kind in undialled.items()), found
     book.write_text(json.dumps({**counted, "day": "2026-01-01"}))
     office.start("e")
     mails = eventually(lambda: world.far_ends[-1].find("Report Domain: by-mail.plain.test"), seconds=60)

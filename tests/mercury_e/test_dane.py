@@ -118,6 +118,15 @@ def test_a_host_whose_records_cannot_be_looked_up_is_left_out_and_the_others_are
     assert "not mx1.one.example: its TLSA records cannot be looked up: SERVFAIL" in leg.reason
 
 
+def test_who_is_left_out_is_told_for_each_domain():
+    told = []
+    zone = {**ZONE, "_25._tcp.mx1.one.example": Trouble("SERVFAIL")}
+    plan("a@one.example", "b@one.example", zone=zone, left_out=lambda *about: told.append(about))
+    [(domain, host, demand, finding, words)] = told
+    assert (domain, host, finding) == ("one.example", "mx1.one.example", Trouble("SERVFAIL"))
+    assert demand.is_proved and "cannot be looked up" in words
+
+
 def test_without_any_host_left_the_mail_waits():
     trouble = Trouble("SERVFAIL")
     zone = {**ZONE, "_25._tcp.mx1.one.example": trouble, "_25._tcp.mx2.one.example": trouble}

@@ -102,11 +102,19 @@ class World:
         }
         self.page: bytes | Exception = text()
         self.fetched: list[tuple[str, Sequence[str]]] = []
+        self.told: list[tuple[str, str]] = []
         self.policies = self.restarted()
 
     def restarted(self) -> Policies:
         resolver = FakeResolver(self.zone)
-        self.policies = Policies(self.folder, resolver, self.fetch, lambda addresses: addresses, lambda: self.now)
+        self.policies = Policies(
+            self.folder,
+            resolver,
+            self.fetch,
+            lambda addresses: addresses,
+            lambda: self.now,
+            lambda domain, error: self.told.append((domain, str(error))),
+        )
         self.zone = resolver.zone
         return self.policies
 
@@ -161,6 +169,7 @@ def test_a_broken_page_leaves_the_policy_that_is_known(world: World) -> None:
         assert world.ask() is not None
         world.now += AFTER_FAILURE + 1
     assert len(world.fetched) == 3
+    assert world.told == [("there.example", "status 404"), ("there.example", "it has a line without a colon")]
 
 
 def test_after_a_failure_nobody_asks_for_some_minutes(world: World) -> None:

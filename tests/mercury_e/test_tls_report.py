@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from dataclasses import replace
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,15 @@ from typing import Any
 import pytest
 from fakes.zones import FakeResolver
 
-from mercury_e.mta_sts import Mode, Policy
+from mercury_e.dane import Dane
+from mercury_e.demand import Demand, Finding, decide_hop
+from mercury_e.mta_sts import Mode, Policy, PolicyError
+from mercury_e.mx import Target
 from mercury_e.policies import Known
+from mercury_e.policy_page import PageUnusable
 from mercury_e.report_desk import ReportDesk
 from mercury_e.tls_report import DayBook, read_addresses
+from shared.dns.answers import Trouble
 from shared.mail.address import parse_address
 from shared.mail.envelope import Recipient
 from shared.mail.outcome import Delivered
@@ -260,6 +266,71 @@ def test_who_did_not_ask_is_not_told_and_what_is_off_is_not_counted(office: Offi
     office.note(over(None), NextHop("mx.one.example", 25, Tls.OFF))
     office.turn()
     assert not office.mails
+
+
+TLSA = Dane("mx.one.example", ())
+ENFORCED = Policy(Mode.ENFORCE, ("other.example",), 86400)
+
+
+@pytest.mark.parametrize(
+    ("demand", "finding", "kind", "type"),
+    [
+        (Demand(is_proved=True), Trouble("bogus"), "dnssec-invalid", "tlsa"),
+        (Demand(Tls.DANE, is_proved=True), None, "dane-required", "tlsa"),
+        (Demand(Tls.DANE, is_proved=True), TLSA, "tlsa-invalid", "tlsa"),
+        (Demand(policy=ENFORCED), None, "validation-failure", "sts"),
+    ],
+)
+def test_a_host_that_is_left_out_undialled_is_told(
+    office: Office, demand: Demand, finding: Finding, kind: str, type: str
+) -> None:
+    office.known["one.example"] = replace(POLICY, policy=ENFORCED)
+    words = decide_hop(Target("mx.one.example", ("192.0.2.1",)), 25, demand, finding, "one.example")
+    assert isinstance(words, str)
+    office.desk.note_left_out("one.example", "mx.one.example", demand, finding, words)
+    office.turn()
+    [told] = office.report()["policies"]
+    assert told["policy"]["policy-type"] == type
+    assert told["summary"] == {"total-successful-session-count": 0, "total-failure-session-count": 1}
+    assert told["failure-details"] == [
+        {
+            "result-type": kind,
+            "receiving-mx-hostname": "mx.one.example",
+            "failed-session-count": 1,
+            "failure-reason-code": words,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (PageUnusable("status 404"), "sts-policy-fetch-error"),
+        (PageUnusable("the certificate of its host is for another name", is_forged=True), "sts-webpki-invalid"),
+        (PolicyError("its version is not STSv1"), "sts-policy-invalid"),
+    ],
+)
+def test_a_policy_that_cannot_be_had_is_told(office: Office, error: PageUnusable | PolicyError, kind: str) -> None:
+    office.desk.note_fetch("one.example", error)
+    office.known["one.example"] = POLICY
+    office.desk.note_fetch("one.example", error)
+    office.turn()
+    first, second = office.report()["policies"]
+    assert first["policy"] == {"policy-type": "sts", "policy-string": [], "policy-domain": "one.example"}
+    assert second["policy"]["mx-host"] == ["mx.one.example"], "the one that holds"
+    for told in (first, second):
+        assert told["failure-details"] == [
+            {"result-type": kind, "failed-session-count": 1, "failure-reason-code": str(error)}
+        ]
+
+
+def test_a_policy_in_testing_tells_of_a_host_that_it_does_not_name(office: Office) -> None:
+    office.known["one.example"] = POLICY
+    office.note(over(GOOD), NextHop("mx.two.example", 25, Tls.OPPORTUNISTIC, addresses=("192.0.2.2",)))
+    office.turn()
+    [told] = office.report()["policies"]
+    assert told["failure-details"][0]["result-type"] == "validation-failure"
+    assert told["failure-details"][0]["receiving-mx-hostname"] == "mx.two.example"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"day": "2026-11-22", "domains": {"x": 3}}'])
