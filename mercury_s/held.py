@@ -26,9 +26,9 @@ _TICK_SECONDS = 1.0
 
 
 class Judge(Protocol):
-    """Moves a claim to where it belongs, or puts it back (shared/delivery/runner.py)."""
+    """Moves a claim to where it belongs (then False), or puts it back (shared/delivery/runner.py)."""
 
-    async def judge_claim(self, claim: Claim) -> None: ...
+    async def judge_claim(self, claim: Claim) -> bool: ...
 
 
 def is_held_by_hand(claim: Claim) -> bool:
@@ -75,8 +75,9 @@ class HeldMail:
         for name in names:
             if self._asked.is_set():
                 return
-            self._judged.add(name)
-            await self._judge_one(name)
+            #  What goes may come back under its name while we look the other way.
+            if await self._stays(name):
+                self._judged.add(name)
 
     def _new(self) -> list[str]:
         """What has not been judged; read only when the folder has changed."""
@@ -89,12 +90,12 @@ class HeldMail:
         self._judged.intersection_update(names)
         return [name for name in names if name not in self._judged]
 
-    async def _judge_one(self, name: str) -> None:
+    async def _stays(self, name: str) -> bool:
         loop = asyncio.get_running_loop()
         claim = await loop.run_in_executor(None, self._folder.claim, name)
         if claim is None:
-            return
+            return False
         if is_held_by_hand(claim):
             await loop.run_in_executor(None, self._folder.release, claim)
-        else:
-            await self._judge.judge_claim(claim)
+            return True
+        return await self._judge.judge_claim(claim)

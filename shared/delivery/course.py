@@ -76,15 +76,16 @@ class Course:
             say_fault(self.desk.report, job.claim.envelope, error, "runner")
             await self._put_back(job, self.desk.clock() + self.crew.retry.of(job.claim.envelope).first)
 
-    async def judge(self, claim: Claim) -> None:
-        """The route of an entry that only waits: move it, or put it back."""
+    async def judge(self, claim: Claim) -> bool:
+        """The route of an entry that only waits: move it (then False), or put it back."""
         try:
             stays, ways = judge_again(self.crew.rejudge, self.lane, claim)
-            if not ways or not await self.sorter.send_on(claim, stays, ways):
-                await self.release(claim)
+            if ways and await self.sorter.send_on(claim, stays, ways):
+                return False
         except Exception as error:
             say_fault(self.desk.report, claim.envelope, error, "recheck")
-            await self.release(claim)
+        await self.release(claim)
+        return True
 
     async def release(self, claim: Claim) -> None:
         self.lounge.going_back(claim.name)

@@ -191,12 +191,12 @@ class Runner:
         """The queue ids in flight, and since when, in Unix time."""
         return [(job.claim.envelope.id, job.since) for job in self._jobs]
 
-    async def judge_claim(self, claim: Claim) -> None:
-        """The route of an entry that only waits, after a reload: move it, or put it back."""
+    async def judge_claim(self, claim: Claim) -> bool:
+        """The route of an entry that only waits, after a reload: move it (then False), or put it back."""
         job = Job(claim, is_settling=True)
         self._jobs.add(job)
         try:
-            await self._course.judge(claim)
+            return await self._course.judge(claim)
         finally:
             self._end(job)
 

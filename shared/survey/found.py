@@ -165,7 +165,10 @@ def find_messages(history: History, wanted: Wanted, limit: int) -> list[Found]:
 def _messages(history: History, ids: Iterable[str], wanted: Wanted) -> Iterator[Found]:
     for row_id in ids:
         parsed = (parse_line(line) for _, _, line in history.about(row_id))
-        message = _summary(row_id, [fields for fields in parsed if fields and fields.get("id") == row_id])
+        steps = [fields for fields in parsed if fields and fields.get("id") == row_id]
+        if not steps:
+            continue  #  pruned, or moved from the records to the store, since the ids were read
+        message = _summary(row_id, steps)
         if not wanted.state or message.state == wanted.state:
             yield message
 

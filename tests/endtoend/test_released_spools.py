@@ -30,6 +30,9 @@ def take_out(version: str, spool: Path) -> list[dict[str, Any]]:
     """The spool as it was, all of it due now; what is expected of its entries."""
     shutil.copytree(KEPT / version / "spool", spool)
     spool.chmod(0o700)
+    for lane in spool.glob(".[a-z]*"):
+        for part in ("tmp", "new", "cur", "trail"):
+            (lane / part).mkdir(exist_ok=True)  #  git keeps no empty folder
     for path in spool.glob(".*/*/*"):
         os.utime(path)
     expected: list[dict[str, Any]] = json.loads((KEPT / version / "expected.json").read_text())

@@ -18,18 +18,26 @@ from shared.spool.trail import TrailRecord
 
 
 class Judge:
-    """Moves what is for the partner, puts back the rest."""
+    """Moves what is for the partner, puts back the rest. A hasty neighbour may bring back what went, once."""
 
     def __init__(self, folder: LaneFolder) -> None:
         self.folder = folder
         self.asked: list[str] = []
+        self.neighbour: LaneFolder | None = None
 
-    async def judge_claim(self, claim: Claim) -> None:
+    async def judge_claim(self, claim: Claim) -> bool:
         self.asked.append(claim.envelope.id)
-        if "partner" in str(claim.envelope.recipients[0].address):
-            self.folder.move(claim, Lane.RELAY, time.time())
-        else:
+        if "partner" not in str(claim.envelope.recipients[0].address):
             self.folder.release(claim)
+            return True
+        self.folder.move(claim, Lane.RELAY, time.time())
+        if self.neighbour is not None:
+            [name] = [name for name, _ in self.neighbour.scan()]
+            brought = self.neighbour.claim(name)
+            assert brought is not None
+            self.neighbour.move(brought, Lane.HOLD, time.time())
+            self.neighbour = None
+        return False
 
 
 class Held:
@@ -72,6 +80,20 @@ def test_what_the_word_no_longer_holds_goes_and_the_rest_stays(tmp_path: Path) -
     assert held.judge.asked.count(stays) == 1, "not again and again"
     assert [stays in name for name in held.spool.names(Lane.HOLD)] == [True]
     assert len(held.spool.names(Lane.RELAY)) == 2
+
+
+def test_what_is_brought_back_at_once_goes_again(tmp_path: Path) -> None:
+    held = Held(tmp_path)
+    held.judge.neighbour = held.spool.lane(Lane.RELAY, held.spool.owner)
+    gone = held.put("a@partner.example")
+
+    async def play() -> None:
+        held.mail.look()
+        await held.until(lambda: held.judge.asked == [gone, gone])
+        await held.mail.stop()
+
+    asyncio.run(play())
+    assert len(held.spool.names(Lane.RELAY)) == 1
 
 
 def test_a_new_look_judges_all_of_it_again(tmp_path: Path) -> None:
