@@ -19,6 +19,7 @@ from mercury_s.admission import admit
 from mercury_s.alarms import Alarms
 from mercury_s.auth.client_certificate import ClientCertificate, describe
 from mercury_s.door import Door, ListenerTerms, Visitors
+from mercury_s.overheard import OverheardSession
 from mercury_s.policy.client import Welcome
 from mercury_s.policy.crowd import descriptors_for_sessions, is_crowded
 from mercury_s.policy.patience import Moment, Patience, Phase, deadline
@@ -27,6 +28,7 @@ from mercury_s.proxied import is_in
 from mercury_s.session import Session
 from shared.observe import events
 from shared.observe.log import log
+from shared.observe.tap import tap
 
 #  After our last word a client has this long to close; then the connection is cut.
 _LAST_WORD_SECONDS = 5.0
@@ -239,7 +241,9 @@ class SmtpConnection(Protocol):
         self._since = self._entered = self._listener.clock.seconds()
         self._arm(self._left(self._since))
         log.event(events.SESSION_OPENED, client=self._address, reason=welcome.reason)
-        self._session = Session(door, terms, welcome, self._address, self, is_encrypted, self._may_introduce)
+        dialogue = tap.listen(self._address, "", self._address) if tap.is_on else None
+        given = (door, terms, welcome, self._address, self, is_encrypted, self._may_introduce)
+        self._session = Session(*given) if dialogue is None else OverheardSession(dialogue, *given)
         self._session.begin()
 
     def _turn_away(self, refusal: Refuse) -> None:

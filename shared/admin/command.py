@@ -48,6 +48,7 @@ NOUNS = {
     "setup": "shared.admin.setup:setup",
     "status": "shared.admin.status:status",
     "top": "shared.admin.top:top",
+    "trace": "shared.admin.trace:trace",
     "user": "shared.admin.users:user",
 }
 

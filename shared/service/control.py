@@ -12,7 +12,8 @@ import json
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ NOBODY = 65534
 
 DONE, REFUSED = "done", "refused"
 
-Answer = AsyncIterator[Mapping[str, Any]]
+#  Closed as soon as nobody reads on.
+Answer = AsyncGenerator[Mapping[str, Any]]
 Ask = Callable[[Mapping[str, Any], "Peer"], Answer]
 
 
@@ -127,9 +129,10 @@ class ControlSocket:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = peer_of(writer.get_extra_info("socket"))
         while line := await asyncio.wait_for(reader.readline(), _PATIENCE):
-            async for answer in self._answer(line, peer):
-                writer.write(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
-                await writer.drain()
+            async with aclosing(self._answer(line, peer)) as answers:
+                async for answer in answers:
+                    writer.write(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+                    await writer.drain()
 
     async def _answer(self, line: bytes, peer: Peer) -> Answer:
         try:
@@ -138,8 +141,9 @@ class ControlSocket:
             if service is None:
                 raise Denied(f"ask for one of: {', '.join(sorted(self._services))}")
             self._require(service, peer)
-            async for answer in service.ask(request, peer):
-                yield answer
+            async with aclosing(service.ask(request, peer)) as answers:
+                async for answer in answers:
+                    yield answer
             yield {"end": DONE}
         except (Denied, ValueError) as error:
             yield {"end": REFUSED, "reason": str(error)}

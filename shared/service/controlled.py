@@ -22,6 +22,7 @@ from shared.service.acts import Act, audited
 from shared.service.control import Answer, ControlSocket, Denied, Peer, Rights, Service
 from shared.service.control_client import Unanswered, ask, let_go, socket_path
 from shared.service.life import Daemon, Progressing, Reloaded
+from shared.service.onlooker import tell_dialogues
 from shared.service.operator import NAME, Hands, lane_of
 from shared.service.site_words import table_in_force
 from shared.spool.owner import Owner
@@ -70,6 +71,7 @@ class Controlled:
             #  its own cannot tell from a stranger.
             "wait": Service(self._wait, is_open=True),
             "sessions": Service(self._tell_sessions, is_look=True),
+            "trace": Service(tell_dialogues, is_look=True),
         }
         if reload is not None:
             services["reload"] = Service(self._reload)

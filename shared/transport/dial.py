@@ -21,6 +21,7 @@ from shared.dns.answers import Answer, Found, NoData, NoSuchName
 from shared.mail.reply import printable
 from shared.observe import events
 from shared.observe.log import log
+from shared.observe.tap import tap
 from shared.routing.next_hop import NextHop, Tls
 from shared.smtp.client import Conversation
 from shared.smtp.client_events import Ended, Opening, StartTls
@@ -30,6 +31,7 @@ from shared.tls.client import ClientTls, RememberedServer, TrustUnusable
 from shared.transport.back_off import BackOff
 from shared.transport.connection import SmtpConnection
 from shared.transport.families import Families
+from shared.transport.overheard import OverheardConversation
 from shared.transport.reason import explain
 
 #  RFC 5321 §5.1 wants more than one address to be tried; a destination with a thousand does not get a thousand.
@@ -162,7 +164,10 @@ class Dialer:
             if not ready.done():
                 ready.set_result(connection if ended is None else Unreached(ended, host))
 
-        conversation = Conversation(opening, host)
+        dialogue = tap.listen(host, hop.host, address) if tap.is_on else None
+        conversation = (
+            Conversation(opening, host) if dialogue is None else OverheardConversation(dialogue, opening, host)
+        )
         wants_tls = hop.implicit_tls or opening.starttls is not StartTls.NEVER
         try:
             tls = self._creator(hop) if wants_tls else None
