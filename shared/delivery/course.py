@@ -13,6 +13,7 @@ from typing import Protocol
 
 from shared.delivery.attempt import Crew, Load, Outcomes, attempt, deliveries, say_fault
 from shared.delivery.detour import detour_of
+from shared.delivery.rounds import claim_all
 from shared.delivery.same_host import hosts_that_may_have_it
 from shared.delivery.settle import Desk, say_outcomes, settle
 from shared.delivery.settlement import MAYBE_DELIVERED, History, decide_settlement, is_plain_success
@@ -137,7 +138,8 @@ class Course:
         is_parked = bool(put_off) and settlement.when is None
         if is_parked:
             settlement = replace(settlement, when=claim.due)
-        if settlement.when is not None and crew is not self.crew and self._is_elsewhere(claim):
+        judged = self.crew
+        if settlement.when is not None and crew is not judged and self._is_elsewhere(claim):
             settlement = replace(settlement, when=now)
         gives_up_at = claim.envelope.arrived + policy.lifetime_of(claim.envelope)
         if is_parked:
@@ -147,10 +149,19 @@ class Course:
         await settle(self.desk, claim, settlement, job.kept, gives_up_at)
         if settlement.when is not None and not is_parked:
             self.lounge.back_at(claim.name, settlement.when)
+            await self._judge_anew(claim.name, judged)
 
     def _is_elsewhere(self, claim: Claim) -> bool:
         """The route changed during the attempt; the next claim will move the entry."""
         return bool(judge_again(self.crew.rejudge, self.lane, claim)[1])
+
+    async def _judge_anew(self, name: str, judged: Crew) -> None:
+        """It is in the lane again. If the route changed while it was on its way there, those who looked at all that
+        waits have not met it."""
+        while self.crew is not judged:
+            judged = self.crew
+            for claim in await self.desk.errands.ask(claim_all, self.desk.folder, [name]):
+                await self.judge(claim)
 
     async def _keep(self, job: Job, news: Outcomes) -> None:
         delivered = deliveries(news)
@@ -166,9 +177,11 @@ class Course:
         if when is None:
             await self.release(job.claim)
         else:
+            judged = self.crew
             self.lounge.going_back(job.claim.name)
             await self.desk.postpone(job.claim, when)
             self.lounge.back_at(job.claim.name, when)
+            await self._judge_anew(job.claim.name, judged)
 
 
 def history_of(claim: Claim) -> History:

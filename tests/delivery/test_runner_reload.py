@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from fakes.runs import LATER, MESSAGE, OK, Run, run
 
 from shared.mail.outcome import Outcome
@@ -107,6 +108,43 @@ def test_what_is_under_way_moves_when_it_is_deferred() -> None:
         [envelope] = stage.spool.waiting(Lane.DIRECT)
         assert envelope.id == "TEST-0001"
         assert len(stage.carrier.carried) == 1
+
+    run(test)
+
+
+@pytest.mark.parametrize("answer", [LATER, ValueError("a fault of ours")])
+def test_what_is_on_its_way_back_into_the_lane_moves_as_well(answer: Outcome | Exception) -> None:
+    async def test(stage: Run) -> None:
+        stage.carrier.says(B, answer)
+        stage.ledger.failures["postpone"] = 1
+        stage.letter(B)
+        await asyncio.sleep(0.5)
+        assert stage.said("spool-trouble") and stage.spool.claimed(Lane.RELAY), "it is tried again in a second"
+        stage.ways = {"partner.example": Lane.HOLD}
+        stage.runner.reload()
+        await asyncio.sleep(0.2)
+        stage.ways = {"partner.example": Lane.DIRECT}
+        stage.runner.reload()
+        await asyncio.sleep(1)
+        assert [envelope.id for envelope in stage.spool.waiting(Lane.DIRECT)] == ["TEST-0001"]
+        assert len(stage.carrier.carried) == 1
+
+    run(test)
+
+
+def test_who_stays_keeps_his_time_when_the_route_of_others_changes() -> None:
+    async def test(stage: Run) -> None:
+        stage.carrier.says(D, LATER)
+        stage.ledger.failures["postpone"] = 1
+        stage.letter(D)
+        await asyncio.sleep(0.5)
+        stage.ways = {"partner.example": Lane.DIRECT}
+        stage.runner.reload()
+        await asyncio.sleep(1)
+        [stored] = stage.spool.entries[Lane.RELAY].values()
+        assert stored.due > stage.clock() + 60 and not stored.owner
+        await stage.hours(2)
+        assert len(stage.carrier.carried) > 1, "and is not forgotten"
 
     run(test)
 
