@@ -30,6 +30,7 @@ EXIT_CODES = {
 
 #  Noun → module and the command in it.
 NOUNS = {
+    "alias": "shared.admin.aliases:alias",
     "audit": "shared.admin.audit:audit",
     "blacklist": "shared.admin.blacklist:blacklist",
     "completion": "shared.admin.completion:completion",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 REHEARSAL, INSPECTION = "mercury_s.rehearsal", "mercury_e.inspection"
+ADDRESS_BOOK = "mercury_s.address_book"
 
 
 def command_of(module: str, config: Path, arguments: Sequence[str]) -> list[str]:
