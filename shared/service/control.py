@@ -1,4 +1,4 @@
-"""The control socket of a daemon: `<run>/<daemon>.sock`, a unix stream socket. docs/control.md is the protocol.
+"""The control socket of a daemon: `<run>/<daemon>.sock`, a unix stream socket. docs/operating.md has the protocol.
 
 One JSON object a line. A request names what is wanted in `do`; answers are lines, the last of them has `end`. Who
 asks is told by the kernel (SO_PEERCRED): root, the account of the daemon and the group of the spool may look and act;

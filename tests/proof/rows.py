@@ -316,6 +316,12 @@ ROWS = (
         ),
     ),
     Row(
+        "R-33",
+        "servers of others as smarthosts (Postfix with Dovecot, Exim), and with OpenSMTPD as mail exchangers",
+        "what arrives is what was sent; a login refused waits, a recipient refused goes back",
+        ("endtoend/test_real_hosts.py",),
+    ),
+    Row(
         "H-02",
         "two hosts, one spool on GlusterFS: both at work, one killed, the file system hangs for 50 s",
         "taken over within 60 s, 0 lost, copies only of what was in hand, no queue id twice",
