@@ -47,11 +47,12 @@ def test_the_manual_has_every_command_with_its_options_and_all_exit_codes() -> N
 def test_every_command_of_the_design_is_there() -> None:
     tree = {path for path, _ in commands(mercury, click.Context(mercury, info_name="mercury"))}
     for line in (
-        "status top route session probe reload doctor demo sendmail find audit",
+        "status top trace route session probe reload doctor demo sendmail find audit",
         "queue: list summary shape show trail retry hold release bounce remove undelete reroute",
         "site: list show set pause resume",
         "config: check show explain init plan schema",
         "user: add list",
+        "alias: list check show",
     ):
         noun, _, verbs = line.rpartition(":")
         for verb in verbs.split():

@@ -348,3 +348,44 @@ def test_domains_that_ask_are_told_when_the_day_is_over(world: World, office: Si
     [(kind, body)] = eventually(lambda: world.policy_host.given, seconds=60)
     assert kind == "application/tlsrpt+gzip"
     assert json.loads(gzip.decompress(body))["policies"][0]["policy"]["policy-domain"] == "by-page.plain.test"
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "expected"),
+    [
+        ("dane-ee", "good", {"code": 0, "tls": "dane", "tlsa": 1, "proof": "verified by DANE", "mode": None}),
+        ("dane-other", "good", {"code": 1, "tls": "dane", "tlsa": 1, "proof": "", "mode": None}),
+        ("sts-enforce", "good", {"code": 0, "tls": "verify", "tlsa": 0, "proof": "verified by its certificate",
+                                 "mode": "enforce"}),
+        ("sts-enforce", "expired", {"code": 1, "tls": "verify", "tlsa": 0, "proof": "", "mode": "enforce"}),
+        ("sts-testing", "expired", {"code": 0, "tls": "opportunistic", "tlsa": 0, "proof": "not verified",
+                                    "mode": "testing"}),
+        ("nothing", "none", {"code": 0, "tls": "opportunistic", "tlsa": 0, "proof": None, "mode": None}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_probe_tells_what_tls_comes_to(
+    world: World, site: Site, mode: str, kind: str, expected: dict[str, Any]
+) -> None:
+    for name, value in world.config.items():
+        site.config[name] = {**site.config[name], **value} if isinstance(site.config.get(name), dict) else value
+    site.write_config()
+    done = site.mercury("probe", domain(mode, kind), "--json")
+    steps = {fact["step"]: fact for fact in map(json.loads, done.stdout.splitlines())}
+    assert "Traceback" not in done.stderr, done.stderr
+    visit, host = steps["visit"], steps["host"]
+    assert (done.returncode, host["tls"], host["tlsa"]) == (expected["code"], expected["tls"], expected["tlsa"]), (
+        steps
+    )
+    assert steps["mta-sts"]["mode"] == expected["mode"]
+    assert visit["ready"] is (expected["code"] == 0), visit
+    if visit["ready"] and expected["proof"]:
+        assert visit["tls"].startswith("TLSv1.3 ") and expected["proof"] in visit["tls"], visit
+        assert f"mx.{domain(mode, kind)}" in visit["certificate"]["names"], visit
+        assert (visit["certificate"]["days"] >= 0) is (kind != "expired"), visit
+    elif visit["ready"]:
+        assert visit["tls"] is None and visit["certificate"] is None, visit
+    else:
+        assert visit["reason"], visit
+    if mode in SIGNED:
+        assert steps["mx"]["dnssec"] is True
