@@ -110,8 +110,6 @@ def _site(table: RoutingTable, site: str, sending: Sending) -> str:
             found = site_of_client(table, sending.client)
         except ValueError:
             raise click.UsageError(f"{sending.client} is no IP address")
-        if found is None and not sending.login and not sending.port:
-            raise click.UsageError(f"{sending.client} is in no site's networks: it may not relay without --login")
         site = found.name if found is not None else ""
     return site or table.here
 
@@ -182,6 +180,7 @@ def _as_json(found: Finding, office: Office) -> dict[str, object]:
         "tls": decided.tls.value if decided.tls else None,
         "reason": decided.reason,
         "door": found.door,
+        "taken": not _refusal(found) if found.door else None,
         "smarthosts": found.smarthosts,
         "dns": found.dns,
         "change": _change(found),
@@ -191,7 +190,11 @@ def _as_json(found: Finding, office: Office) -> dict[str, object]:
 
 def _lines(found: Finding, office: Office) -> Iterator[str]:
     decided = found.route
-    yield f"{found.address}  {decided.lane.word}: {DRAINED_BY.get(decided.lane.word, '')}"
+    if refusal := _refusal(found):
+        yield f"{found.address}  refused at the door: {refusal}"
+        yield f"  if taken {decided.lane.word}: {DRAINED_BY.get(decided.lane.word, '')}"
+    else:
+        yield f"{found.address}  {decided.lane.word}: {DRAINED_BY.get(decided.lane.word, '')}"
     yield f"  because  {decided.reason}"
     for answer in found.door:
         if answer["command"] not in ("EHLO route.invalid", "QUIT"):
@@ -213,9 +216,21 @@ def _lines(found: Finding, office: Office) -> Iterator[str]:
         yield f"  size     at most {octets(office.config.receive.max_message_size)}"
 
 
+def _refusal(found: Finding) -> str:
+    """The reply by which the door refuses; empty when it takes the mail, or was not asked."""
+    return next((answer["reply"] for answer in found.door if answer["reply"][:1] in ("4", "5")), "")
+
+
+def _is_stranger(found: Finding) -> bool:
+    """Neither logged in nor in the networks of a site, and the mail is for elsewhere."""
+    return "you may not relay" in _refusal(found)
+
+
 def _change(found: Finding) -> str:
     """What an operator would do to have it go another way."""
     domain = found.address.domain
+    if _is_stranger(found):
+        return "the client logs in, or its network is put into sites.NAME.networks"
     if found.route.lane is Lane.LOCAL:
         return f"take {domain} out of local.domains; an alias leads a single address elsewhere"
     route = f"a route before all others: {{to: [{domain}], deliver: relay | direct | hold}}, or via: {{host: ...}}"

@@ -62,3 +62,12 @@ def test_what_the_door_refuses_is_told_with_its_reason(
 def test_an_alias_is_followed(office: Desk) -> None:
     text = office.run("route", "info@hq.example").stdout
     assert "info@hq.example is an alias for the mailbox anna@hq.example, joe@elsewhere.example" in text
+
+
+def test_a_client_in_no_site_hears_what_the_door_says_to_it(office: Desk) -> None:
+    relayed = told(office, "joe@elsewhere.example", "--client", "203.0.113.9")
+    assert relayed["taken"] is False and relayed["change"].startswith("the client logs in")
+    shown = office.run("route", "joe@elsewhere.example", "--client", "203.0.113.9").stdout
+    assert "refused at the door: 550 5.7.1" in shown and "  if taken relay:" in shown, shown
+    assert told(office, "anna@hq.example", "--client", "203.0.113.9")["taken"] is True
+    assert told(office, "joe@elsewhere.example")["taken"] is None
