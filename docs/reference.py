@@ -1,4 +1,4 @@
-"""Writes docs/events.md, docs/metrics.md and docs/replies.md from the code; `make reference`, or with --check a look
+"""Writes docs/settings.md, docs/events.md, docs/metrics.md and docs/replies.md from the code; `make reference`, or with --check a look
 whether they are current. Run from the root of the project."""
 
 # ruff: noqa: E501 - the long lines are prose
@@ -10,8 +10,14 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from shared.admin.manual import manual
+from shared.admin.meanings import meanings
+from shared.admin.schema import schema
+from shared.config.model import Config
+from shared.config.names import group_in
+from shared.config.setting import Setting
 from shared.history.selection import KEPT
 from shared.observe import events, metrics
 from shared.observe.events import Event
@@ -101,7 +107,59 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-PAGES = {"events.md": events_page, "metrics.md": metrics_page, "replies.md": replies_page}
+def settings_page() -> str:
+    known = meanings()
+    made = schema(known)
+    text = (
+        f"# Settings\n\n{NOTE}\n"
+        "Every setting of the file, in the order of the models that read it: names and types are theirs, defaults and\n"
+        "meanings those of [configuration.md](configuration.md), which says the rest. `sites.*` stands for any name,\n"
+        "`[]` for each of a list; – is a setting that must be given. `mercury config explain KEY` tells the same of one.\n\n"
+        "| setting | type | default | meaning |\n|---|---|---|---|\n"
+    )
+    for name, kind in _settings(Config, made, made["$defs"], ""):
+        meaning = known[name]
+        first = re.split(r"(?<=\.) ", meaning.text, maxsplit=1)[0]
+        text += f"| `{name}` | {_cell(kind)} | {_cell(meaning.default)} | {_cell(first)} |\n"
+    return text
+
+
+def _settings(
+    model: type[Setting], group: dict[str, Any], groups: dict[str, Any], prefix: str
+) -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        mark, inner = group_in(field.annotation)
+        yield prefix + name, _type(group["properties"][name], groups)
+        if inner is not None:
+            yield from _settings(inner, groups[inner.__name__], groups, f"{prefix}{name}{mark}.")
+
+
+def _type(schema: dict[str, Any], groups: dict[str, Any]) -> str:
+    """In words, of what may stand in the file."""
+    if "$ref" in schema:
+        named = groups[schema["$ref"].rpartition("/")[2]]
+        return "group" if "properties" in named else _type(named, groups)
+    if "enum" in schema or "const" in schema:
+        return ", ".join(str(word) for word in schema.get("enum", [schema.get("const")]))
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_type(one, groups) for one in schema["anyOf"] if one.get("type") != "null"))
+    kind = schema.get("type", "group")
+    if kind == "array":
+        return f"list of: {_type(schema['items'], groups)}"
+    if kind == "object":
+        inner = schema.get("additionalProperties")
+        return f"by name: {_type(inner, groups)}" if isinstance(inner, dict) else "group"
+    return " or ".join(_WORDS[each] for each in ([kind] if isinstance(kind, str) else kind) if each != "null")
+
+
+_WORDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "yes or no", "group": "group"}
+
+PAGES = {
+    "settings.md": settings_page,
+    "events.md": events_page,
+    "metrics.md": metrics_page,
+    "replies.md": replies_page,
+}
 
 
 def main() -> int:

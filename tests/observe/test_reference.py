@@ -1,4 +1,4 @@
-"""What is written about events, metrics and replies is what the code says; the dashboard asks for what there is."""
+"""What is written about settings, events, metrics and replies is what the code says; the dashboard asks for what there is."""
 
 from __future__ import annotations
 
