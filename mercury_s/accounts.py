@@ -47,13 +47,23 @@ class People:
         names = PeopleNames(lambda: self.accounts.accounts) if local.names.first_last else None
         lists = MailingLists(local.lists, time.monotonic) if local.lists else None
         self.directory = Directory(
-            domains, lambda: self.accounts.accounts, lambda: self.aliases.rules, names, lists, self.srs
+            domains,
+            lambda: self.accounts.accounts,
+            lambda: self.aliases.rules,
+            names,
+            lists,
+            self.srs,
+            self._look_again,
         )
         #  With LMTP the mailbox server keeps the quotas.
         self.quotas = None if local.lmtp else Quotas(local.quota.default, local.quota.over, time.time)
         asked = self.quotas if local.quota.at_rcpt else None
         self.reception = Reception(self.folders, asked) if asked or lists else None
         self.authenticator = make_authenticator(config, self.accounts, domains[0], executor, failures, _failed)
+
+    def _look_again(self) -> None:
+        self.accounts.expire()
+        self.aliases.expire()
 
     def say_dead_ends(self) -> None:
         for line in self.directory.dead_ends():

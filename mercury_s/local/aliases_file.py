@@ -57,6 +57,11 @@ class AliasesFile:
             except AliasesError as error:
                 self._report(error)
 
+    def expire(self) -> None:
+        """The next look is not put off."""
+        for file in self._files:
+            file.expire()
+
     def _read(self, missing_is_empty: bool) -> None:
         if self.path is None:
             return

@@ -63,7 +63,8 @@ class Directory:
     """The local domains with their accounts and aliases; the tables are asked for at each look, as they may change.
 
     `domains` in the order of the configuration: a bare `postmaster`, and a target without a domain that its own
-    domain does not know, are looked for in the first that knows it.
+    domain does not know, are looked for in the first that knows it. `look_again` makes the tables new at once: nobody
+    is unknown who has just been added.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Directory:
         names: PeopleNames | None = None,
         lists: MailingLists | None = None,
         srs: Srs | None = None,
+        look_again: Callable[[], None] | None = None,
     ) -> None:
         self.domains = tuple(to_ascii(domain) for domain in domains)
         self._accounts = accounts
@@ -81,12 +83,20 @@ class Directory:
         self._names = names
         self._lists = lists
         self._srs = srs
+        self._look_again = look_again
 
     def is_local(self, address: Address) -> bool:
         """Whether `address` is ours to know. The bare postmaster always is (RFC 5321 §4.5.1)."""
         return _domain(address) in self.domains if address.domain else address.local.lower() == _POSTMASTER
 
     def find(self, address: Address) -> Found:
+        found = self._find(address)
+        if isinstance(found, NoSuchUser) and self._look_again is not None and self.is_local(address):
+            self._look_again()
+            found = self._find(address)
+        return found
+
+    def _find(self, address: Address) -> Found:
         if not address.domain:
             return self._find_bare(address) if address.local.lower() == _POSTMASTER else NoSuchUser()
         if not self.is_local(address):

@@ -61,6 +61,10 @@ class AccountsFile:
             except AccountsError as error:
                 self._report(error)
 
+    def expire(self) -> None:
+        """The next look is not put off."""
+        self._file.expire()
+
     def save(self, accounts: Iterable[Account]) -> None:
         """Replace the file durably: after a crash there is the old one or the new one. Raises OSError."""
         replace_file(self.path, render_accounts(accounts).encode())

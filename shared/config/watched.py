@@ -29,6 +29,10 @@ class WatchedFile:
         self._seen = self._stamp()
         self._next_look = self._clock() + _PAUSE
 
+    def expire(self) -> None:
+        """Look at once when next asked: somebody misses what may just have been written."""
+        self._next_look = float("-inf")
+
     def has_changed(self) -> bool:
         """Whether the file is another than at the last mark; False within a second of the last look."""
         now = self._clock()

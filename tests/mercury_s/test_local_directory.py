@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from mercury_s.local.aliases import LocalName, parse_aliases
 from mercury_s.local.directory import Alias, Directory, Expansion, Mailbox, NoSuchUser
 from shared.config.account import parse_accounts
+from shared.config.accounts import AccountsFile
 from shared.mail.address import Address, parse_address
 
 
@@ -220,3 +223,14 @@ def test_every_expansion_ends_in_mailboxes_that_exist(rules: dict[str, list[str]
 def test_a_target_without_a_domain_is_kept_as_it_is_written() -> None:
     found = directory(aliases="info: Anna\n").find(parse_address("info@hq.example"))
     assert found == Alias(Address("info", "hq.example"), (LocalName("Anna"),))
+
+
+def test_nobody_is_unknown_who_has_just_been_added(tmp_path: Path) -> None:
+    path = tmp_path / "users.yaml"
+    path.write_text("anna@hq.example: {}\n")
+    known = AccountsFile.load(path, lambda: 0.0, lambda error: None)  #  its clock stands: no second passes
+    directory = Directory(["hq.example"], lambda: known.accounts, dict, look_again=known.expire)
+    assert isinstance(directory.find(parse_address("bert@hq.example")), NoSuchUser)
+    path.write_text("anna@hq.example: {}\nbert@hq.example: {}\n")
+    assert isinstance(directory.find(parse_address("bert@hq.example")), Mailbox)
+    assert isinstance(directory.find(parse_address("carl@hq.example")), NoSuchUser)
