@@ -51,12 +51,15 @@ def test_route(desk: Desk, arguments: tuple[str, ...], lane: str, hops: list[str
     said = json.loads(desk.run("route", "--json", "--no-dns", *arguments).stdout)
     assert (said["lane"], said["hops"]) == (lane, hops) and said["reason"]
     text = desk.run("route", "--no-dns", *arguments).stdout
-    assert f"{arguments[0]}  {lane}: " in text and said["reason"] in text
+    assert text.startswith(f"{arguments[0]}  ") and f"{lane}: " in text and said["reason"] in text
 
 
-@pytest.mark.parametrize(
-    "wrong", [("no-address",), ("x@y.example", "--site", "moon"), ("x@y.example", "--client", "8.8.8.8")]
-)
+def test_route_tells_what_the_door_says_to_a_client_of_no_site(desk: Desk) -> None:
+    text = desk.run("route", "x@y.example", "--no-dns", "--client", "8.8.8.8").stdout
+    assert text.startswith("x@y.example  refused at the door: 550 5.7.1 ")
+
+
+@pytest.mark.parametrize("wrong", [("no-address",), ("x@y.example", "--site", "moon")])
 def test_route_refuses_what_it_does_not_understand(desk: Desk, wrong: tuple[str, ...]) -> None:
     assert desk.run("route", *wrong).exit_code == 2
 
@@ -87,6 +90,7 @@ def test_start_up_is_light(tmp_path: Path) -> None:
 
 def test_every_noun_is_there() -> None:
     nouns = {
+        "alias",
         "audit",
         "blacklist",
         "completion",
@@ -97,6 +101,7 @@ def test_every_noun_is_there() -> None:
         "login",
         "probe",
         "session",
+        "trace",
         "queue",
         "reload",
         "route",
