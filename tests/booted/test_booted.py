@@ -34,6 +34,7 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 SERVICES = ("mercury-s", "mercury-c", "mercury-e")
 
 #  A network that never comes: what waits for it is told so after a while.
@@ -155,6 +156,22 @@ def test_the_sandbox_is_in_force(machine: Machine, name: str) -> None:
     assert ("/var/mail/mercury" in options) is (name == "mercury-s")
     hidden = machine.run("nsenter", "-t", pid, "-m", "ls", "/home", "/root", check=False)
     assert "root:\n" not in hidden.stdout or hidden.stdout.split() == ["/home:", "/root:"]
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "mercury-web"])
+def test_what_each_option_forbids_is_forbidden(machine: Machine, name: str) -> None:
+    """Tried in the unit's own sandbox by root, who owns what is to be written and could do all of it outside; processes
+    of his own are the one thing he sees."""
+    unit = (ROOT / f"etc/systemd/{name}.service").read_text()
+    keys = r"(?:Protect|Private|Restrict|Lock|SystemCall|NoNew|Capability|Ambient|ProcSubset|KeyringMode|UMask|RemoveIPC)"
+    options = re.findall(rf"(?m)^({keys}\w*=.*)$", unit)
+    assert len(options) > 20
+    given = [word for option in options for word in ("-p", option)]
+    prober = (ROOT / "tests/booted/prober.py").read_text()
+    for user, allowed in (("root", "allowed: ProtectProc\n"), ("nobody", "")):
+        words = ("systemd-run", "--wait", "--pipe", "--quiet", "-p", f"User={user}", *given)
+        said = machine.run(*words, "/usr/bin/python3", "-c", prober).stdout
+        assert said.startswith(f"{allowed}tried: "), said
 
 
 def test_secrets_are_for_whom_they_are_for(machine: Machine) -> None:
