@@ -17,6 +17,7 @@ import click
 from shared.admin.caller import NAME, become_owner, owner_of
 from shared.admin.command import DONE, NOTHING_MATCHED, SOME_FAILED, Office
 from shared.admin.output import count_text, echo_json
+from shared.admin.progress import Progress
 from shared.admin.spool import spool_of
 from shared.mail.reply import printable
 from shared.observe.log import EventLog
@@ -52,14 +53,15 @@ def act_on(office: Office, act: Act, *, yes: bool, as_json: bool) -> None:
 
 
 def _on_the_spool(office: Office, act: Act, yes: bool, as_json: bool) -> None:
-    found = list(act.selection.entries(spool_of(office), VERBS[act.verb].lanes))
+    found = list(Progress("reading the queue").over(act.selection.entries(spool_of(office), VERBS[act.verb].lanes)))
     _end_if_rehearsal(act, [(entry.id, entry.lane.word) for entry in found], as_json)
     _confirm(act, len(found), yes)
     config = office.config
     audit = AuditLog(config.state, time.time, owner_of(config.spool))
     try:
         with _hands(office, act) as hands:
-            sys.exit(asyncio.run(_show(audited(act, found, hands, config, audit, "spool"), as_json)))
+            ends = audited(act, found, hands, config, audit, "spool")
+            sys.exit(asyncio.run(_show(ends, Progress(act.verb, total=len(found)), as_json)))
     finally:
         audit.close()
 
@@ -96,11 +98,14 @@ def _records(office: Office) -> RecordFile | None:
         return None
 
 
-async def _show(ends: AsyncIterator[End], as_json: bool) -> int:
+async def _show(ends: AsyncIterator[End], progress: Progress, as_json: bool) -> int:
     failed = 0
     async for end in ends:
         failed += bool(end.wrong)
+        progress.clear()
         _echo(end, as_json)
+        progress.step()
+    progress.clear()
     return SOME_FAILED if failed else DONE
 
 
@@ -124,25 +129,35 @@ def _by_a_daemon(office: Office, act: Act, yes: bool, as_json: bool) -> None:
         "options": dict(act.options),
     }
     try:
-        found = asyncio.run(_ask_any(office, {**request, "rehearse": True}))
+        found = asyncio.run(_all_of(_ask_any(office, {**request, "rehearse": True}), Progress("reading the queue")))
         _end_if_rehearsal(act, [(str(line["id"]), str(line["lane"])) for line in found], as_json)
         _confirm(act, len(found), yes)
-        failed = 0
-        for line in asyncio.run(_ask_any(office, request)):
-            end = End(**{key: str(line.get(key, "")) for key in End.__slots__})
-            failed += bool(end.wrong)
-            _echo(end, as_json)
+        ends = (
+            End(**{key: str(line.get(key, "")) for key in End.__slots__}) async for line in _ask_any(office, request)
+        )
+        code = asyncio.run(_show(ends, Progress(act.verb, total=len(found)), as_json))
     except Unanswered as trouble:
         click.echo(printable(f"mercury: {trouble}"), err=True)
         sys.exit(SOME_FAILED)
-    sys.exit(SOME_FAILED if failed else DONE)
+    sys.exit(code)
 
 
-async def _ask_any(office: Office, request: dict[str, object]) -> list[dict[str, object]]:
+async def _all_of(lines: AsyncIterator[dict[str, object]], progress: Progress) -> list[dict[str, object]]:
+    found = []
+    async for line in lines:
+        progress.step()
+        found.append(line)
+    progress.clear()
+    return found
+
+
+async def _ask_any(office: Office, request: dict[str, object]) -> AsyncIterator[dict[str, object]]:
     """Any daemon will do: it acts on the spool, not on its own lane. Raises Unanswered."""
     for daemon in DAEMONS:
         try:
-            return [line async for line in ask(socket_path(office.config.run, daemon), request, 600)]
+            async for line in ask(socket_path(office.config.run, daemon), request, 600):
+                yield line
+            return
         except Unanswered as trouble:
             if not trouble.is_down:
                 raise

@@ -19,6 +19,7 @@ import click
 
 from shared.admin.command import USAGE, Office
 from shared.admin.output import echo_json
+from shared.admin.progress import Progress
 from shared.admin.selection import Measure
 from shared.admin.spool import spool_of
 from shared.config.listeners import RuleAction
@@ -66,12 +67,14 @@ def plan(office: Office, new: Path, since: float | None, as_json: bool) -> None:
     old_judge = Judge(office.config)
     new_judge = Judge(_load(new, office.path))
     seen = changed = 0
-    for sample in _samples(office, time.time() - (since or _DAY)):
+    progress = Progress("judging by both files", "messages")
+    for sample in progress.over(_samples(office, time.time() - (since or _DAY))):
         seen += 1
         ways = [(one, old_judge.way(sample, one), new_judge.way(sample, one)) for one in sample.recipients]
         different = [each for each in ways if each[1] != each[2]]
         changed += bool(different)
         for recipient, before, after in different:
+            progress.clear()
             _echo(sample, recipient, before, after, as_json)
     if not as_json:
         click.echo(

@@ -14,6 +14,7 @@ import click
 from shared.admin.command import NOTHING_MATCHED, Office, PrefixGroup
 from shared.admin.find import history_of
 from shared.admin.output import age, count_text, echo_json, echo_table, octets, when
+from shared.admin.progress import Progress
 from shared.admin.queue_check import check
 from shared.admin.queue_shape import shape
 from shared.admin.queue_verbs import VERBS
@@ -60,7 +61,7 @@ def list_queue(office: Office, selection: Selection | None = None, as_json: bool
         for entry in entries:
             is_any = True
             echo_json(entry.as_json())
-    elif rows := [_row(entry, now) for entry in entries]:
+    elif rows := [_row(entry, now) for entry in Progress("reading the queue").over(entries)]:
         is_any = True
         echo_table(("ID", "AGE", "SIZE", "FROM", "TO", "STATE", "LAST ERROR"), rows, right=("AGE", "SIZE"))
     elif selection.is_empty:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -14,6 +14,7 @@ import click
 from shared.admin.caller import NAME, become_owner, caller, owner_of
 from shared.admin.command import DONE, SOME_FAILED, Office
 from shared.admin.output import echo_json
+from shared.admin.progress import Progress
 from shared.admin.selection import Measure
 from shared.admin.spool import spool_of
 from shared.config.scalars import parse_duration
@@ -49,13 +50,16 @@ def check(office: Office, repair: bool, leftovers_after: float, as_json: bool) -
     """
     spool = spool_of(office)
     count = left = 0
-    with _mender(office, spool, repair, leftovers_after) as (mender, audit):
+    progress = Progress("looking through the spool", "files")
+    with _mender(office, spool, repair, leftovers_after, progress.step) as (mender, audit):
         for finding in check_spool(mender):
+            progress.clear()
             count += 1
             left += not finding.done
             if audit is not None:
                 audit.did(asdict(finding))
             echo_json(asdict(finding)) if as_json else click.echo(_line(finding))
+    progress.clear()
     if not as_json:
         click.echo(_sum(spool, count, left, repair), err=bool(left))
     sys.exit(SOME_FAILED if left else DONE)
@@ -77,11 +81,11 @@ def _sum(spool: Spool, count: int, left: int, is_repairing: bool) -> str:
 
 @contextmanager
 def _mender(
-    office: Office, spool: Spool, is_repairing: bool, leftovers_after: float
+    office: Office, spool: Spool, is_repairing: bool, leftovers_after: float, seen: Callable[[], object]
 ) -> Iterator[tuple[Mender, AuditLog | None]]:
     """Who only looks makes no file, an owner's neither."""
     owner = Owner(spool, NAME)
-    mender = Mender(spool, owner, is_repairing, time.time(), leftovers_after)
+    mender = Mender(spool, owner, is_repairing, time.time(), leftovers_after, seen)
     if not is_repairing:
         yield mender, None
         return

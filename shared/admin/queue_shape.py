@@ -10,6 +10,7 @@ import click
 
 from shared.admin.command import Office
 from shared.admin.output import echo_json, echo_table
+from shared.admin.progress import Progress
 from shared.admin.selection import selecting
 from shared.admin.spool import spool_of
 from shared.spool.queue_entry import QUEUED, QueueEntry
@@ -30,7 +31,8 @@ _ROWS = 20
 @click.pass_obj
 def shape(office: Office, selection: Selection, by: str, whole: bool, as_json: bool) -> None:
     """How long what waits has been waiting, for each domain. A message for two of them counts in both."""
-    rows = count(selection.entries(spool_of(office), QUEUED), time.time(), by)
+    entries = Progress("reading the queue").over(selection.entries(spool_of(office), QUEUED))
+    rows = count(entries, time.time(), by)
     if rows[TOTAL].total() == 0:
         click.echo("The queue is empty." if selection.is_empty else "Nothing matched.", err=not selection.is_empty)
         return

@@ -1,6 +1,7 @@
 """`mercury trace s|c|e`: the dialogues of a daemon as they happen, without secrets, until Ctrl-C.
 
-The daemon shows them over its control socket (shared/service/onlooker.py), each worker of MercuryS over its own.
+The daemon shows them over its control socket (shared/service/onlooker.py), each worker of MercuryS over its own; a
+worker that takes the place of another is followed, too.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from shared.admin.command import NOTHING_MATCHED, Office
 from shared.admin.output import echo_json
 from shared.mail.reply import printable
 from shared.observe.tap import CLIENT, SERVER
-from shared.service.control_client import Unanswered, ask, socket_path
+from shared.service.control_client import Declined, Unanswered, ask, socket_path
 from shared.service.onlooker import BEAT_SECONDS
 
+#  Seconds until the processes of the daemon are looked for again.
+_LOOK_AGAIN = 1.0
 _MARKS = {CLIENT: "C:", SERVER: "S:"}
 
 
@@ -46,9 +49,9 @@ def trace(
 ) -> None:
     """Show the dialogues of MercuryS, MercuryC or MercuryE as they happen; Ctrl-C ends it.
 
-    Connections that begin from now on are shown, TLS or not, in clear text as the daemon sees them. Logins are
-    replaced and of messages only the size is told. It is for root, the account of the daemon, the group of the spool
-    and `control.viewers`.
+    All workers of MercuryS are shown. Connections that begin from now on are shown, TLS or not, in clear text as the
+    daemon sees them. Logins are replaced and of messages only the size is told. It is for root, the account of the
+    daemon, the group of the spool and `control.viewers`.
     """
     if (peer and daemon == "s") or (client and daemon != "s"):
         raise click.UsageError("--client is for s, --peer for c and e")
@@ -57,11 +60,9 @@ def trace(
             ip_network(client, strict=False)
         except ValueError as error:
             raise click.UsageError(f"--client: {error}") from error
-    run, name = office.config.run, f"mercury-{daemon}"
-    sockets = [socket_path(run, name), *sorted(run.glob(f"{name}.[0-9]*.sock"))]
     request = {"do": "trace", "peer": client or peer, "to": to, "id": queue_id}
     try:
-        asyncio.run(_watch(sockets, request, seconds, as_json))
+        asyncio.run(_watch(office.config.run, f"mercury-{daemon}", request, seconds, as_json))
     except KeyboardInterrupt:
         pass
     except Unanswered as trouble:
@@ -69,17 +70,36 @@ def trace(
         sys.exit(NOTHING_MATCHED if trouble.is_down else 1)
 
 
-async def _watch(sockets: Sequence[Path], request: Mapping[str, Any], seconds: float | None, as_json: bool) -> None:
-    """Until every process of the daemon has ended, or the time is over. Raises Unanswered when it ends otherwise."""
-    following = [asyncio.create_task(_follow(path, request, as_json)) for path in sockets]
+async def _watch(run: Path, name: str, request: Mapping[str, Any], seconds: float | None, as_json: bool) -> None:
+    """Every process of the daemon, those that begin later, too. Returns when the time is over. Raises Unanswered when
+    there is none, or none any more, or one says no."""
+    following: dict[Path, asyncio.Task[None]] = {}
     try:
         async with asyncio.timeout(seconds):
-            ends = await asyncio.gather(*following, return_exceptions=True)
+            while True:
+                for path in _sockets(run, name) - set(following):
+                    following[path] = asyncio.create_task(_follow(path, request, as_json))
+                await asyncio.wait(following.values(), timeout=_LOOK_AGAIN)
+                _leave_the_ended(following)
     except TimeoutError:
         return
-    for end in ends:
-        if isinstance(end, BaseException):
-            raise end
+
+
+def _sockets(run: Path, name: str) -> set[Path]:
+    return {socket_path(run, name), *run.glob(f"{name}.[0-9]*.sock")}
+
+
+def _leave_the_ended(following: dict[Path, asyncio.Task[None]]) -> None:
+    """A worker that died leaves its place to another, or a socket that nobody listens at. Raises Unanswered."""
+    ended = {path: task.exception() for path, task in following.items() if task.done()}
+    for trouble in ended.values():
+        assert trouble is not None, "who is followed does not end by itself"
+        if not isinstance(trouble, Unanswered) or isinstance(trouble, Declined) or len(ended) == len(following):
+            raise trouble
+    for path, trouble in ended.items():
+        del following[path]
+        if isinstance(trouble, Unanswered) and not trouble.is_down:
+            click.echo(f"{path.stem} has ended", err=True)
 
 
 async def _follow(path: Path, request: Mapping[str, Any], as_json: bool) -> None:

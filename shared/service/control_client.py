@@ -24,6 +24,10 @@ class Unanswered(Exception):
         self.is_down = is_down
 
 
+class Declined(Unanswered):
+    """It has heard, and says no."""
+
+
 def socket_path(run: Path, daemon: str) -> Path:
     return run / f"{daemon}.sock"
 
@@ -45,7 +49,7 @@ async def ask(path: Path, request: Mapping[str, Any], seconds: float = 10.0) -> 
                 yield answer
                 continue
             if answer["end"] != DONE:
-                raise Unanswered(str(answer.get("reason", "refused")))
+                raise Declined(str(answer.get("reason", "refused")))
             return
     except (OSError, TimeoutError, ValueError) as error:
         raise Unanswered(f"{path}: no answer ({error or 'in time'})") from error

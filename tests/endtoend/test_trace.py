@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import smtplib
 import ssl
 import subprocess
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from certificate import self_signed
+from clients import Raw
 from deadline import eventually
 from mailsite import ROOT, Site
 from setting import Stage
@@ -36,9 +39,12 @@ class Trace:
         return self._file.read_text()
 
     def end(self) -> str:
-        self._process.terminate()
-        self._process.communicate(timeout=30)
+        self.end_of_errors()
         return self.text()
+
+    def end_of_errors(self) -> str:
+        self._process.terminate()
+        return self._process.communicate(timeout=30)[1].decode()
 
 
 def submission(site: Site) -> None:
@@ -117,6 +123,34 @@ def test_the_relay_shows_its_side_and_no_secret(site: Site, stage: Stage, tmp_pa
     assert is_clean(shown), shown
     assert "C: AUTH " in shown and "S: 235 " in shown and "-- TLSv1.3 with" in shown, shown
     assert "-- message " in shown and "C: RCPT TO:<x@elsewhere.example>" in shown and "not shown)" in shown
+
+
+def test_all_workers_are_shown_and_the_one_that_comes_after_another(site: Site) -> None:
+    site.config["receive"]["workers"] = 2
+    site.write_config()
+    site.start("s")
+    trace = Trace(site, "s", "--json")
+
+    def shown_by() -> set[str]:
+        return {json.loads(line)["process"] for line in trace.text().splitlines()}
+
+    def visit() -> bool:
+        with Raw(site.port) as raw:
+            raw.say("EHLO client.example")
+        return shown_by() >= {"mercury-s.1", "mercury-s.2"}
+
+    eventually(visit, 30, "dialogues of both")
+    pids = {event["worker"]: event["pid"] for event in site.events("worker-started")}
+    os.kill(int(pids[1]), signal.SIGKILL)
+    eventually(lambda: len(site.events("worker-started")) == 3, what="another worker")
+    before = len(trace.text())
+
+    def is_shown_again() -> bool:
+        visit()
+        return "mercury-s.1" in trace.text()[before:]
+
+    eventually(is_shown_again, 30, "the worker in its place")
+    assert "mercury-s.1 has ended" in trace.end_of_errors()
 
 
 def test_who_is_not_there_cannot_be_looked_at(site: Site) -> None:

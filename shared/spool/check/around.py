@@ -12,7 +12,7 @@ from shared.maildir.tree import sync_folder
 from shared.routing.lane import Lane
 from shared.spool.check.entries import NO_FILE, damage_of
 from shared.spool.check.leftovers import PARTS
-from shared.spool.check.mender import Finding, Mender, looked_into
+from shared.spool.check.mender import Finding, Mender
 from shared.spool.ids import block_of, number_of, number_of_moment, read_counter
 from shared.spool.names import parse_name
 from shared.spool.sharing import folder_mode
@@ -65,7 +65,7 @@ def _replace(folder: str, mode: int) -> None:
 def check_root(mender: Mender) -> Iterator[Finding]:
     """Names that begin with a dot are lanes, or a network file system's own. Documents are the words of the sites
     (shared/state/site_words.py); what they hold is looked at by who reads them."""
-    for item in looked_into(str(mender.spool.root)):
+    for item in mender.look_into(str(mender.spool.root)):
         is_ours = item.name.endswith(_OURS) or block_of(item.name) is not None
         if item.name in _KNOWN or (is_ours and item.is_file(follow_symlinks=False)):
             continue
@@ -73,7 +73,7 @@ def check_root(mender: Mender) -> Iterator[Finding]:
 
 
 def check_owners(mender: Mender) -> Iterator[Finding]:
-    for item in looked_into(str(mender.spool.owners)):
+    for item in mender.look_into(str(mender.spool.owners)):
         parts = item.name.split(".", 3)
         if not item.is_file(follow_symlinks=False):
             yield mender.set_aside(item.path, NO_FILE)
@@ -113,7 +113,7 @@ def highest_in(mender: Mender) -> int:
     highest = -1
     for lane in Lane:
         for part in ("new", "cur"):
-            for item in looked_into(f"{mender.spool.folder(lane)}/{part}"):
+            for item in mender.look_into(f"{mender.spool.folder(lane)}/{part}"):
                 parsed = parse_name(item.name.partition(",N=")[0])
                 if parsed is not None:
                     highest = max(highest, number_of(parsed.id))
@@ -135,7 +135,7 @@ def _set_counter(path: str, number: int, now: float) -> None:
 def check_corrupt(mender: Mender) -> Iterator[Finding]:
     """What was set aside and is whole after all (a disk that came back, rights that were wrong) goes back."""
     corrupt = str(mender.spool.corrupt)
-    for item in looked_into(corrupt):
+    for item in mender.look_into(corrupt):
         word, _, name = item.name.partition(".")
         lane = next((lane for lane in Lane if lane.word == word), None)
         if lane is None or parse_name(name) is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shared.routing.lane import Lane
-from shared.spool.check.mender import Finding, Mender, looked_into
+from shared.spool.check.mender import Finding, Mender
 from shared.spool.claim import Claim, Damaged, open_claim
 from shared.spool.names import parse_name
 from shared.spool.trail import Trail
@@ -29,7 +29,7 @@ class _Place(NamedTuple):
 def check_doubles(mender: Mender) -> Iterator[Finding]:
     counts: Counter[str] = Counter()
     for lane in LANES:
-        for item in looked_into(f"{mender.spool.folder(lane)}/new"):
+        for item in mender.look_into(f"{mender.spool.folder(lane)}/new"):
             if parsed := parse_name(item.name):
                 counts[parsed.id] += 1
     doubled = {id for id, count in counts.items() if count > 1}
@@ -37,7 +37,7 @@ def check_doubles(mender: Mender) -> Iterator[Finding]:
         return
     places: dict[str, list[_Place]] = {}
     for lane in LANES:
-        for item in looked_into(f"{mender.spool.folder(lane)}/new"):
+        for item in mender.look_into(f"{mender.spool.folder(lane)}/new"):
             parsed = parse_name(item.name)
             if parsed and parsed.id in doubled:
                 places.setdefault(parsed.id, []).append(_Place(lane, item.name, item.path))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from shared.routing.lane import Lane
-from shared.spool.check.mender import Finding, Mender, looked_into, make_readable, readable_trouble
+from shared.spool.check.mender import Finding, Mender, make_readable, readable_trouble
 from shared.spool.claim import Damaged, open_claim
 from shared.spool.names import parse_name, split_claimed
 from shared.spool.trail import Trail
@@ -23,14 +23,14 @@ NO_FILE = "is no regular file"
 
 def check_waiting(mender: Mender, lane: Lane) -> Iterator[Finding]:
     folder = mender.spool.folder(lane)
-    for item in looked_into(f"{folder}/new"):
+    for item in mender.look_into(f"{folder}/new"):
         yield from check_entry(mender, lane, item.name, item.path)
 
 
 def check_claimed(mender: Mender, lane: Lane) -> Iterator[Finding]:
     """Entries of dead owners go back to where they wait, and are looked at there."""
     folder = mender.spool.folder(lane)
-    for item in looked_into(f"{folder}/cur"):
+    for item in mender.look_into(f"{folder}/cur"):
         name, owner = split_claimed(item.name)
         if parse_name(name) is None:
             yield mender.set_entry_aside(lane, item.name, item.path, NO_ENTRY_NAME)

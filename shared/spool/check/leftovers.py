@@ -23,7 +23,7 @@ _OF_READERS = ("maildirfolder", "maildirsize", "dovecot", "courier", "subscripti
 
 
 def check_tmp(mender: Mender, lane: Lane) -> Iterator[Finding]:
-    for item in looked_into(f"{mender.spool.folder(lane)}/tmp"):
+    for item in mender.look_into(f"{mender.spool.folder(lane)}/tmp"):
         status = _status(item)
         if status is None:
             continue
@@ -35,14 +35,14 @@ def check_tmp(mender: Mender, lane: Lane) -> Iterator[Finding]:
 
 def check_strangers(mender: Mender, lane: Lane) -> Iterator[Finding]:
     """In the lane's own folder."""
-    for item in looked_into(str(mender.spool.folder(lane))):
+    for item in mender.look_into(str(mender.spool.folder(lane))):
         if item.name not in PARTS and not item.name.startswith(_OF_READERS):
             yield mender.set_aside(item.path, "is none of the folders of a lane")
 
 
 def check_trails(mender: Mender, lane: Lane) -> Iterator[Finding]:
     folder = mender.spool.folder(lane)
-    for item in looked_into(f"{folder}/trail"):
+    for item in mender.look_into(f"{folder}/trail"):
         status = _status(item)
         if status is None:
             continue

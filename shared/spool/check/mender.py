@@ -36,13 +36,20 @@ class Finding:
 @dataclass(frozen=True)
 class Mender:
     """`owner` has begun when `is_repairing`. Times are Unix seconds; `leftovers_after` is the age at which nobody can
-    still be working on a file of tmp/ or on a trail without an entry."""
+    still be working on a file of tmp/ or on a trail without an entry. `seen` is called for each thing looked at."""
 
     spool: Spool
     owner: Owner
     is_repairing: bool
     now: float
     leftovers_after: float
+    seen: Callable[[], object] = lambda: None
+
+    def look_into(self, folder: str) -> Iterator[os.DirEntry[str]]:
+        """As looked_into, and said to `seen`."""
+        for item in looked_into(folder):
+            self.seen()
+            yield item
 
     def find(self, path: str, wrong: str, trouble: str = "") -> Finding:
         """Something that is told and not mended."""
