@@ -26,6 +26,8 @@ from shared.spool.deposit import Depositor, Letter, deposit
 
 #  Without a domain it is the postmaster of this host, whatever the local domains are (RFC 5321 §4.5.1).
 POSTMASTER = Address("postmaster", "")
+#  The same behind an alias that leads elsewhere: who it was for first (RFC 3461 §4.2).
+_FIRST_FOR_POSTMASTER = "rfc822;postmaster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Reports:
         """Whether this message, all of which has failed, is held in place of being reported."""
         if cause.sender is not None:
             return False
-        return self.manners.holds_double_bounces or any(who.address == POSTMASTER for who in cause.recipients)
+        return self.manners.holds_double_bounces or any(_is_for_postmaster(who) for who in cause.recipients)
 
     async def tell_failure(self, envelope: Envelope, content: Content, fates: Sequence[Fate]) -> str:
         """The queue id of the report, or "" when nobody is to be told. Raises OSError."""
@@ -111,6 +113,11 @@ class Reports:
         )
         await deposit(self.depositor, self.route_letters(envelope), message)
         return identity
+
+
+def _is_for_postmaster(recipient: Recipient) -> bool:
+    """Also where an alias has sent it on, as to another house: a report about it would go the same way."""
+    return recipient.address == POSTMASTER or recipient.original.lower() == _FIRST_FOR_POSTMASTER
 
 
 def _read_original(content: Content, wants_whole: bool) -> Original | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,10 +151,16 @@ def test_the_postmaster_is_told_of_a_bounce_that_bounces() -> None:
     run(test)
 
 
-def test_a_report_to_the_postmaster_that_fails_is_held_and_makes_no_other() -> None:
+@pytest.mark.parametrize(
+    ("address", "original"),
+    [("postmaster", ""), (B, "rfc822;postmaster")],
+    ids=["at home", "behind an alias that leads elsewhere"],
+)
+def test_a_report_to_the_postmaster_that_fails_is_held_and_makes_no_other(address: str, original: str) -> None:
     async def test(stage: Run) -> None:
-        stage.carrier.says("postmaster", NEVER)
-        stage.letter(Recipient(POSTMASTER), sender="")
+        stage.carrier.says(address, NEVER)
+        recipient = Recipient(POSTMASTER) if address == "postmaster" else replace(who(address), original=original)
+        stage.letter(recipient, sender="")
         await stage.hours(SECOND)
         assert not stage.bounces()
         [stored] = stage.spool.entries[Lane.HOLD].values()

@@ -97,3 +97,15 @@ def test_a_bounce_of_a_bounce_reaches_the_postmaster_and_ends_there(site: Site, 
     story = site.mercury("queue", "trail", str(event["report"])).stdout
     assert f"cause={event['id']}" in story, "the report leads to its cause"
     assert str(event["report"]) in site.mercury("queue", "trail", str(event["id"])).stdout, "and the cause to it"
+
+
+def test_a_postmaster_elsewhere_who_is_refused_makes_no_loop(site: Site, far_end: FarEnd) -> None:
+    (site.root / "aliases").write_text("postmaster: refused@elsewhere.example\n")
+    site.relay_to(far_end.hop)
+    site.write_config()
+    site.start("sc")
+    send(site.port, "", ["refused@elsewhere.example"], b"Subject: token-treble-.\r\n\r\n")
+    eventually(lambda: site.events("bounce-held"), what="the report is held, and makes no other")
+    assert len(site.events("message-bounced")) == 1
+    [path] = site.entries("hold")
+    assert "treble" in path.read_text()
