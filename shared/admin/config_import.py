@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from shared.admin.command import SOME_FAILED, USAGE
-from shared.admin.mercury_ini import read_ini
+from shared.admin.mercury_ini import decode, read_ini
 from shared.admin.proposal import propose
 from shared.config.load import ConfigErrors, parse
 from shared.mail.reply import printable
@@ -23,8 +23,7 @@ def import_configuration(ini: Path, output: Path | None) -> None:
     The proposal goes to standard output, what was not taken over and what is left to do to standard error.
     Exit code 1 when the proposal has errors to be mended first; they are said, too.
     """
-    #  Windows programs of that time wrote the code page of the country; names of hosts and keywords are ASCII in all.
-    proposal = propose(read_ini(ini.read_text(encoding="cp1252", errors="replace")))
+    proposal = propose(read_ini(decode(ini.read_bytes())))
     if output is None:
         click.echo(proposal.text, nl=False)
     else:

@@ -1,9 +1,9 @@
 """MERCURY.INI, the configuration of Mercury/32: what of it Mercury can do, as a configuration, and what it cannot.
 
-The file is sections in brackets with lines `Keyword : value`; "#" and ";" begin a comment. Keywords are compared
-without spaces and underscores, as versions differ in them. Nothing is passed over in silence: each line is taken
-over, or named in the notes with the reason. Pure. Not here: what is proposed (proposal.py), files and the command
-line (config_import.py).
+The file is sections in brackets with lines `Keyword : value`; "#" begins a comment anywhere, ";" at the beginning of
+a line. Keywords are compared without spaces and underscores, as versions differ in them. Nothing is passed over in
+silence: each line is taken over, or named in the notes with the reason. Pure. Not here: the words that are left
+(mercury_words.py), what is proposed (proposal.py), files and the command line (config_import.py).
 """
 
 from __future__ import annotations
@@ -13,50 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_network, summarize_address_range
 
-#  What has no counterpart: section, beginning of the keyword ("" for all of the section) → why, or what to use.
-_NO_EQUAL = {
-    "general": {
-        "mailqueue": "the queue is `spool`",
-        "smtpqueue": "the queue is `spool`",
-        "newmailpath": "mailboxes are Maildirs, see `local.maildir`",
-        "retry": "see `retry`: growing pauses up to 5 days, unless said otherwise",
-        "timezone": "the host's own",
-        "log": "events go to the journal, see docs/events.md",
-    },
-    "mercurys": {
-        "relay": "here nobody may relay but clients in `sites.*.networks`, and logins",
-        "strictrelay": "here nobody may relay but clients in `sites.*.networks`, and logins",
-        "timeout": "see `receive.limits.idle`",
-        "ssl": "certificates are `tls`, in PEM; STARTTLS is then offered at each port",
-        "certificate": "certificates are `tls`, in PEM",
-        "authfile": "passwords are set anew: `mercury user passwd ADDR`",
-    },
-    "mercury": {
-        "aliasfile": "aliases are the file `aliases` beside the configuration; see docs/from-mercury32.md",
-        "synfile": "synonyms are aliases, or `local.names.first_last`",
-        "listfile": "mailing lists are `local.lists`",
-        "failfile": "reports have texts of their own, see `sites.*.language`",
-        "confirmfile": "reports have texts of their own, see `sites.*.language`",
-        "retries": "see `retry`",
-        "retry": "see `retry`",
-    },
-    "mercuryp": {"": "Mercury has no POP3 server: let Dovecot serve the Maildirs"},
-    "mercuryi": {"": "Mercury has no IMAP server: let Dovecot serve the Maildirs"},
-    "mercuryd": {"": "Mercury fetches no mail by POP3: fetchmail or getmail can, and hand it to mercury-sendmail"},
-    "mercuryh": {"": "there is no PH server"},
-    "mercuryf": {"": "there is no finger server"},
-    "mercuryx": {"": "nothing is scheduled by hours of the day but `smarthosts[].window`"},
-    "mercuryb": {"": "there is no web server for mail"},
-    "maiser": {"": "there are no lists by mail command: see `local.lists`"},
-    "groups": {"": "a group is an alias with several addresses, in the file `aliases`"},
-    "rewrite": {"": "addresses are not rewritten but by aliases"},
-}
-_MODULES = {
-    "mercurys": "", "mercuryc": "", "mercurye": "",
-    "mercuryp": "mercuryp", "mercuryi": "mercuryi", "mercuryd": "mercuryd", "mercuryh": "mercuryh",
-    "mercuryf": "mercuryf", "mercuryx": "mercuryx", "mercuryb": "mercuryb",
-}  # fmt: skip
-_UNKNOWN = "it has no counterpart, or this program does not know it"
+from shared.admin.mercury_words import MODULES, NO_EQUAL, OF_NO_MATTER, OURS
+
 _MOST_NETWORKS = 64  # more of them out of one range is a slip of the pen
 
 
@@ -66,23 +24,45 @@ class Line:
     section: str  #  in small letters
     keyword: str  #  in small letters, without spaces and underscores; empty where there is no colon
     value: str
+    heading: str = ""
+    word: str = ""
+    """Section and keyword as the file has them."""
 
     @property
     def is_on(self) -> bool:
         return self.value.lower() in ("1", "y", "yes", "true", "on")
 
 
+def decode(octets: bytes) -> str:
+    """The text of a file by programs of several decades: UTF-8 or UTF-16 of today's editors, or a code page.
+
+    Windows wrote 1252; octets that it does not have can only be DOS's 437 or its kin. A wrong guess spoils an accent
+    and no host name. Ctrl-Z ends a file of DOS.
+    """
+    if octets.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return octets.decode("utf-16", "replace")
+    octets = octets.partition(b"\x1a")[0]
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            return octets.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return octets.decode("cp437")
+
+
 def read_lines(text: str) -> Iterator[Line]:
-    section = ""
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = re.sub(r"(^|\s)[#;].*", "", raw).strip()
+    section = heading = ""
+    #  Not splitlines(), which knows more ends of lines than an editor counts.
+    for number, raw in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+        line = re.sub(r"#.*|^\s*;.*", "", raw).strip()
         if found := re.fullmatch(r"\[\s*(.+?)\s*\]", line):
-            section = found[1].lower()
+            heading, section = found[1], found[1].lower()
         elif line:
             keyword, colon, value = line.partition(":" if ":" in line else "=")
             if not colon:
                 keyword, value = "", line
-            yield Line(number, section, re.sub(r"[\s_]", "", keyword.lower()), value.strip())
+            word = keyword.strip()
+            yield Line(number, section, re.sub(r"[\s_]", "", word.lower()), value.strip(), heading, word)
 
 
 @dataclass(slots=True)
@@ -104,6 +84,10 @@ class Draft:
     aliases: list[str] = field(default_factory=list)
     """Lines for aliases(5)."""
     notes: list[tuple[int, str]] = field(default_factory=list)
+    left: dict[tuple[str, str], list[Line]] = field(default_factory=dict)
+    """Lines that are not taken over, by section and reason; the reason is empty where the word is not known."""
+    of_no_matter: list[int] = field(default_factory=list)
+    """Numbers of lines that say how that program works and nothing about mail."""
 
     def note(self, line: Line, words: str) -> None:
         self.notes.append((line.number, words))
@@ -119,10 +103,12 @@ def read_ini(text: str) -> Draft:
 
 
 def _leave(draft: Draft, line: Line) -> None:
-    known = _NO_EQUAL.get(line.section, {})
-    why = next((words for start, words in known.items() if line.keyword.startswith(start)), _UNKNOWN)
-    #  Never the value: it may be a password.
-    draft.note(line, f"[{line.section}] {line.keyword or 'a line without a keyword'} is not taken over: {why}")
+    if line.keyword in OF_NO_MATTER.get(line.section, ()):
+        draft.of_no_matter.append(line.number)
+        return
+    known = NO_EQUAL.get(line.section, {})
+    why = next((words for start, words in known.items() if line.keyword.startswith(start)), "")
+    draft.left.setdefault((line.heading, why), []).append(line)
 
 
 # Each takes a line of its section and says whether it could.
@@ -136,20 +122,26 @@ def _general(draft: Draft, line: Line) -> bool:
     match line.keyword:
         case "myname":
             draft.hostname = line.value
-        case "postmaster":
-            draft.aliases.append(f"postmaster: {line.value}")
         case _:
-            return False
+            return _postmaster(draft, line)
+    return True
+
+
+def _postmaster(draft: Draft, line: Line) -> bool:
+    """In [Mercury] since version 3, before in [General]."""
+    if line.keyword != "postmaster" or not line.value:
+        return False
+    draft.aliases.append(f"postmaster: {line.value}")
     return True
 
 
 def _protocols(draft: Draft, line: Line) -> bool:
     """A module a line, by the name of its file; what is before a colon are switches."""
     name = re.sub(r"\.dll.*", "", (line.value or line.keyword).lower()).split("\\")[-1]
-    if _MODULES.get(name):
-        draft.note(line, f"module {name} is not taken over: {_NO_EQUAL[name]['']}")
-    elif name in _MODULES:
+    if name in OURS:
         draft.modules.add(name)
+    elif name in MODULES:
+        draft.note(line, f"module {name} is not taken over: {NO_EQUAL[name]['']}")
     else:
         return False
     return True
@@ -159,7 +151,9 @@ def _domains(draft: Draft, line: Line) -> bool:
     """`server : domain`; `DM=user : domain` is a mailbox for a whole domain."""
     if not line.keyword or not line.value:
         return False
-    if _is_domain(line.value) and line.value.lower() not in draft.domains:
+    if line.value.startswith("["):
+        draft.note(line, f"{line.value} needs no line: mail to the address of this host itself is taken")
+    elif _is_domain(line.value) and line.value.lower() not in draft.domains:
         draft.domains.append(line.value.lower())
     elif not _is_domain(line.value) and line.value != draft.hostname:
         draft.note(line, f"{line.value} is no domain that mail is sent to from outside, and not taken over")
@@ -220,13 +214,16 @@ def _receive(draft: Draft, line: Line) -> bool:
 
 
 def _networks(draft: Draft, line: Line) -> list[str]:
-    """`192.168.1.1-192.168.1.254`, one address, or a network; what follows behind a space are switches."""
-    words = re.sub(r"\s*-\s*", "-", line.value).split()
+    """`192.168.1.1-192.168.1.254`, one address, or a network; what follows behind a space or comma are switches."""
+    words = re.sub(r"\s*-\s*", "-", line.value).replace(",", " ").split()
     try:
         first, _, last = words[0].partition("-")
         if not last:
             return [str(ip_network(first, strict=False))]
-        found = [str(each) for each in summarize_address_range(IPv4Address(first), IPv4Address(last))]
+        low, high = IPv4Address(first), IPv4Address(last)
+        if whole := _whole_network(low, high):
+            return [whole]
+        found = [str(each) for each in summarize_address_range(low, high)]
     except (ValueError, IndexError, TypeError):
         draft.note(line, f"{line.value!r} is no range of addresses, and not taken over")
         return []
@@ -236,8 +233,17 @@ def _networks(draft: Draft, line: Line) -> list[str]:
     return found
 
 
+def _whole_network(low: IPv4Address, high: IPv4Address) -> str:
+    """`192.168.1.1-192.168.1.254` is meant as 192.168.1.0/24: no client has the first or the last address of it."""
+    if low < high and int(low) % 2 == 1 and int(high) < 0xFFFFFFFF:
+        spans = list(summarize_address_range(low - 1, high + 1))
+        return str(spans[0]) if len(spans) == 1 else ""
+    return ""
+
+
 _SECTIONS = {
     "general": _general,
+    "mercury": _postmaster,
     "protocols": _protocols,
     "domains": _domains,
     "mercuryc": _relay,

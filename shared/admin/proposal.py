@@ -9,7 +9,8 @@ import json
 import re
 from dataclasses import dataclass
 
-from shared.admin.mercury_ini import Draft
+from shared.admin.mercury_ini import Draft, Line
+from shared.admin.mercury_words import NO_EQUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,15 @@ class Proposal:
 
 
 def propose(draft: Draft) -> Proposal:
-    notes = [f"line {number}: {words}" for number, words in draft.notes]
+    said = [(number, f"line {number}: {words}") for number, words in draft.notes]
+    said += [_left(heading, why, lines) for (heading, why), lines in draft.left.items()]
+    notes = [words for _, words in sorted(said)]
+    if draft.of_no_matter:
+        notes.append(
+            f"{_spans(draft.of_no_matter)}: folders, windows and the pace of that program; nothing is to be done"
+        )
+    if draft.hostname == "localhost":
+        notes.append("the host was called localhost: set hostname to the name that other servers know it by")
     notes += [f"put into the file aliases: {alias}" for alias in draft.aliases]
     if draft.login:
         notes.append("put the password into secrets/mercury-c/smarthost, mode 0600; it was not copied")
@@ -34,6 +43,26 @@ def propose(draft: Draft) -> Proposal:
     if _has_submission(draft):
         notes.append("put the certificate and its key (PEM) into tls/cert.pem and tls/key.pem, or name others in tls")
     return Proposal(_render(draft), tuple(notes))
+
+
+def _left(heading: str, why: str, lines: list[Line]) -> tuple[int, str]:
+    #  Never a value: it may be a password.
+    is_whole = why == NO_EQUAL.get(heading.lower(), {}).get("")
+    words = "" if is_whole else ", ".join(dict.fromkeys(line.word or "a line without a keyword" for line in lines))
+    reason = f"not taken over: {why}" if why else "not known here, and not taken over"
+    name = f"[{heading}] {words}".strip()
+    return lines[0].number, f"{_spans([line.number for line in lines])}: {name}: {reason}"
+
+
+def _spans(numbers: list[int]) -> str:
+    """`line 3`, or `lines 3, 5-9`."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1][1:] = [number]
+        else:
+            spans.append([number])
+    return f"line{'s' if len(numbers) > 1 else ''} " + ", ".join("-".join(map(str, span)) for span in spans)
 
 
 def _has_submission(draft: Draft) -> bool:
