@@ -20,6 +20,7 @@ from shared.service.notice import post_notice
 from shared.service.post_office import PostOffice, retry_policy
 from shared.service.trouble import StartTrouble
 from shared.tls.client import ClientTls, TrustUnusable
+from shared.transport.bounds import AttemptBounds
 from shared.transport.carrier import InNameOf, SmtpCarrier, Witness
 from shared.transport.dial import TokenSource
 from shared.transport.steward import Steward
@@ -167,6 +168,7 @@ class SendingDaemon:
             resolver=self._resolver,
             read_secret=self._read_secret,
             tls=self._make_tls(),
+            bounds=AttemptBounds() if self._lane is Lane.DIRECT else None,
             are_smarthosts=self._lane is Lane.RELAY,
             unreached=self._say_unreached,
             witness=self._witness(),

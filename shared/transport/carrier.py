@@ -28,12 +28,13 @@ from shared.smtp.judge import End, judge_end, judge_smarthost
 from shared.tls.client import ClientTls
 from shared.transport.back_off import BackOff
 from shared.transport.batches import first_batch
+from shared.transport.bounds import AttemptBounds
 from shared.transport.connection import SmtpConnection
 from shared.transport.dial import AddressLookup, Dialer, TokenSource, Unreached
 from shared.transport.fitting import fit_for, with_note
 from shared.transport.infirmary import Infirmary, words_of
 from shared.transport.pace import Pace
-from shared.transport.pool import MOST_RECIPIENTS, HopPool, PoolLimits
+from shared.transport.pool import MOST_RECIPIENTS, NEVER, HopPool, PoolLimits
 from shared.transport.steward import Steward, Withheld
 
 #  For a server to answer QUIT when we stop.
@@ -50,6 +51,8 @@ class _Load:
     envelope: Envelope
     content: Content
     leg: Leg
+    #  Of the reactor's clock: when the attempt is over, if no server has begun to take it.
+    deadline: float
 
 
 Witness = Callable[[Leg, NextHop, Finished | Unreached], object]
@@ -62,7 +65,8 @@ class SmtpCarrier:
     refusal to relay is not the recipient's fault. `unreached` is called when a message found no hop at all, `witness`
     with whatever came of giving one to a hop. `steward`: keeps to the terms of hops and the book of what is known of
     them; a carrier without one has hops without terms. `in_name_of` gives envelope and message as they go to a hop
-    that takes mail in the name of its account only.
+    that takes mail in the name of its account only. `bounds`: what an attempt may cost; without them every hop is
+    tried.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class SmtpCarrier:
         read_secret: Callable[[str], str],
         tls: ClientTls | None = None,
         limits: PoolLimits = PoolLimits(),  # noqa: B008 - it is frozen
+        bounds: AttemptBounds | None = None,
         connect_timeout: float = 30.0,
         source_addresses: tuple[str, ...] = (),
         are_smarthosts: bool = False,
@@ -99,6 +104,7 @@ class SmtpCarrier:
         )
         self._reactor = reactor
         self._limits = limits
+        self._bounds = bounds
         self._unreached = unreached
         self._witness = witness
         self._back_off: BackOff[NextHop, Unreached] = BackOff(reactor.seconds, chance)
@@ -118,14 +124,15 @@ class SmtpCarrier:
         remaining: Sequence[Recipient] = leg.recipients
         troubles: list[Unreached] = [_STOPPING] if self._is_closing else []
         passed_over: list[Unreached] = []
+        bounds, sessions = self._bounds, 0
+        load = _Load(envelope, content, leg, self._deadline())
         for hop in self._hops_in_turn(leg.hops, passed_over) if not self._is_closing else ():
             if envelope.requiretls and hop.tls not in (Tls.VERIFY, Tls.PIN, Tls.DANE):
                 hop = replace(hop, tls=Tls.VERIFY)  #  RFC 8689 §4.2.1
             before = passed_over + troubles if passed_over or troubles else ()
             if hop.terms is NO_TERMS:
-                remaining, trouble = await self._hand_over(hop, envelope, content, remaining, outcomes, leg, before)
+                remaining, trouble = await self._hand_over(hop, load, remaining, outcomes, before)
             else:
-                load = _Load(envelope, content, leg)
                 remaining, trouble = await self._by_its_terms(hop, load, remaining, outcomes, before)
             if trouble is not None:
                 troubles.append(trouble)
@@ -136,6 +143,10 @@ class SmtpCarrier:
             self._note_health(hop, trouble, len(leg.hops) > 1)
             if not remaining or self._is_closing:
                 break
+            if bounds is not None:
+                sessions += trouble is None
+                if sessions >= bounds.sessions or self._reactor.seconds() >= load.deadline:
+                    break
         if remaining and self._unreached is not None:
             self._unreached()
         for recipient in remaining:
@@ -145,6 +156,9 @@ class SmtpCarrier:
             if known is None or (_lacks_requiretls(known) and troubles and not _lack_tls(troubles)):
                 outcomes[recipient] = self._not_carried(envelope, troubles)
         return outcomes
+
+    def _deadline(self) -> float:
+        return NEVER if self._bounds is None else self._reactor.seconds() + self._bounds.seconds
 
     def _not_carried(self, envelope: Envelope, troubles: Sequence[Unreached]) -> Outcome:
         #  At a smarthost it is the operator's fault, and mail is not returned for that.
@@ -205,24 +219,24 @@ class SmtpCarrier:
     async def _hand_over(
         self,
         hop: NextHop,
-        envelope: Envelope,
-        content: Content,
+        load: _Load,
         recipients: Sequence[Recipient],
         outcomes: dict[Recipient, Outcome],
-        leg: Leg,
         before: Sequence[Unreached],
     ) -> tuple[Sequence[Recipient], Unreached | None]:
         """Give the message to `hop`. Whom it has not heard of comes back, for another hop."""
+        envelope, content, leg = load.envelope, load.content, load.leg
         unanswered: list[Recipient] = []
-        most, note = MOST_RECIPIENTS, ""
+        most, note, deadline = MOST_RECIPIENTS, "", load.deadline
         while recipients:
             pool = self._pool(hop)
             batch, rest = first_batch(recipients, min(most, pool.most_recipients), pool.most_domains)
-            result = await pool.submit(envelope, batch, content)
+            result = await pool.submit(envelope, batch, content, deadline)
             if self._witness is not None:
                 self._witness(leg, hop, result)
             if isinstance(result, Unreached):
                 return [*unanswered, *recipients], result
+            deadline = self._deadline()  #  It does take mail, however long one transfer may last.
             if result.lacks is not None:
                 outcomes.update(self._explained(result.outcomes, leg.reason, before))
                 recipients = [who for who in recipients if who not in result.outcomes]
@@ -260,6 +274,7 @@ class SmtpCarrier:
         if terms.author is not None and self._in_name_of is not None and envelope.sender != terms.author:
             envelope, content = self._in_name_of(terms.author, envelope, content)
             leg = replace(leg, reason=f"{leg.reason}; in the name of {terms.author}")
+        given = replace(load, envelope=envelope, content=content, leg=leg)
         unanswered: list[Recipient] = []
         most = terms.most_recipients or len(recipients)
         while recipients:
@@ -269,7 +284,7 @@ class SmtpCarrier:
                 return [*unanswered, *recipients], room
             batch, rest = batch[:room], [*batch[room:], *rest]
             told: dict[Recipient, Outcome] = {}
-            left, trouble = await self._hand_over(hop, envelope, content, batch, told, leg, before)
+            left, trouble = await self._hand_over(hop, given, batch, told, before)
             used = sum(map(_counts, told.values()))
             steward.give_back(hop, 0 if used else 1, len(batch) - used)
             outcomes.update(told if envelope is load.envelope else _told_why(told, leg.reason))
@@ -302,7 +317,15 @@ class SmtpCarrier:
             heard = steward.hear if steward is not None else None
             pace = self._pace(hop) if bandwidth else None
             pool = HopPool(
-                hop, self._dialer, self._limits, self._back_off, self._note_idle, self._forget, heard, pace
+                self._reactor,
+                hop,
+                self._dialer,
+                self._limits,
+                self._back_off,
+                self._note_idle,
+                self._forget,
+                heard,
+                pace,
             )
             if steward is not None:
                 pool.note_limits(*steward.most_recipients(hop))

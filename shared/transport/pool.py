@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.outcome import Deferred
@@ -30,6 +32,7 @@ from shared.transport.pace import Pace
 MOST_FRESH_STARTS = 2
 #  Every server takes a hundred recipients in one transaction (RFC 5321 §4.5.3.1.8), unless it says otherwise.
 MOST_RECIPIENTS = 100
+NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,16 @@ class PoolLimits:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One message for the hop. `answer` is resolved once, with Unreached when no connection could be had."""
+    """One message for the hop. `answer` is resolved once, with Unreached when no connection could be had by
+    `deadline`, a time of the pool's clock."""
 
     envelope: Envelope
     recipients: Sequence[Recipient]
     content: Content
     answer: asyncio.Future[Finished | Unreached]
+    deadline: float
     fresh_starts: int = 0
+    timer: IDelayedCall | None = None
 
 
 class HopPool:
@@ -62,6 +68,7 @@ class HopPool:
 
     def __init__(
         self,
+        clock: IReactorTime,
         hop: NextHop,
         dialer: Dialer,
         limits: PoolLimits,
@@ -72,6 +79,7 @@ class HopPool:
         pace: Pace | None = None,
     ) -> None:
         self.hop = hop
+        self._clock = clock
         self.most_recipients, self.most_domains = MOST_RECIPIENTS, 0
         self._heard = heard
         self._pace = pace
@@ -92,15 +100,17 @@ class HopPool:
     # -- for the carrier -------------------------------------------------------------------------------------------
 
     def submit(
-        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
+        self, envelope: Envelope, recipients: Sequence[Recipient], content: Content, deadline: float = NEVER
     ) -> asyncio.Future[Finished | Unreached]:
-        job = Job(envelope, recipients, content, asyncio.get_running_loop().create_future())
+        """Its answer is there soon after `deadline` at the latest, unless it is on a connection by then."""
+        job = Job(envelope, recipients, content, asyncio.get_running_loop().create_future(), deadline)
         connection = self._take_idle()
         if connection is not None:
             self._give(connection, job)
         elif not self._open and (trouble := self._back_off.recall(self.hop)) is not None:
             job.answer.set_result(trouble)
         else:
+            self._set_timer(job)
             self._waiting.append(job)
             self._grow()
         return job.answer
@@ -149,9 +159,29 @@ class HopPool:
     def _next_job(self) -> Job | None:
         while self._waiting:
             job = self._waiting.popleft()
+            if job.timer is not None:
+                job.timer.cancel()
+                job.timer = None
             if not job.answer.done():  #  whoever waited may have been called off
                 return job
         return None
+
+    def _set_timer(self, job: Job) -> None:
+        if job.deadline != NEVER:
+            job.timer = self._clock.callLater(max(job.deadline - self._clock.seconds(), 0.0), self._expire, job)
+
+    def _expire(self, job: Job) -> None:
+        """It has waited here as long as it may. Nobody dials on for messages that have gone."""
+        job.timer = None
+        self._waiting.remove(job)
+        if job.answer.done():
+            return
+        trouble = Unreached(Ended(End.SILENT, None, "no session in the time that an attempt has"), str(self.hop))
+        job.answer.set_result(trouble)
+        if self._dials and not any(not other.answer.done() for other in self._waiting):
+            self._note_trouble(trouble)
+            for dial in self._dials:
+                dial.cancel()
 
     def _give(self, connection: SmtpConnection, job: Job) -> None:
         self._busy[connection] = deque((job,))
@@ -173,6 +203,7 @@ class HopPool:
             del self._busy[connection]
         if finished.is_untouched and connection.messages > 1 and job.fresh_starts < MOST_FRESH_STARTS:
             job.fresh_starts += 1
+            self._set_timer(job)
             self._waiting.appendleft(job)
         elif not job.answer.done():
             job.answer.set_result(finished)
