@@ -2,7 +2,7 @@
 
     later     by its next attempt (shared/spool/schedule.py)
     ready     due: urgent before usual before bulk, new and old in turns, flow by flow
-    parked    due, but its destination has no room: it comes back when there is some
+    parked    due, but its destination has no room: it comes back when there is some, by urgency and flow as well
 
 New mail and old are taken in turns, so that a backlog that is due all at once (a smarthost is back after a day) does
 not delay the letter written now, nor the other way round. Only names and times; nothing is opened here.
@@ -11,11 +11,15 @@ not delay the letter written now, nor the other way round. Only names and times;
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from typing import TypeVar
 
 from shared.delivery.turns import Turns
 from shared.spool.names import standing
 from shared.spool.schedule import Schedule
+
+R = TypeVar("R")
 
 #  One in so many goes to the lowest rank that waits: bulk is slowed down by urgent mail, never stopped.
 SHARE_OF_THE_LOWEST = 7
@@ -39,6 +43,27 @@ class _Rank:
         return (first or second).next()
 
 
+class _Crowd:
+    """Mail that is parked for one destination: by urgency, and within that flow by flow. A newsletter of thousands
+    that found no room there has come back after a few when a letter of somebody else waits as well."""
+
+    def __init__(self) -> None:
+        self._ranks = (Turns(), Turns(), Turns())
+        self._handed_out = 0
+
+    def add(self, name: str) -> None:
+        flow, priority = standing(name)
+        self._ranks[_rank_of(priority)].add(flow, name)
+
+    def next(self) -> str:
+        """Empty when nobody is left."""
+        self._handed_out += 1
+        return next((turns.next() for turns in _in_order(self._ranks, self._handed_out) if turns), "")
+
+    def __bool__(self) -> bool:
+        return any(self._ranks)
+
+
 class Waiting:
     """A name is in one place only. A second claim of a name would find nothing, which costs a rename."""
 
@@ -47,7 +72,7 @@ class Waiting:
         self._ranks = (_Rank(), _Rank(), _Rank())
         self._ready: set[str] = set()
         self._parked: dict[str, str] = {}
-        self._parked_at: dict[str, deque[str]] = {}
+        self._parked_at: dict[str, _Crowd] = {}
         self._resumed: deque[str] = deque()
         self._now = float("-inf")
         self._handed_out = 0
@@ -82,18 +107,20 @@ class Waiting:
         """It is due, and waits for room at `destination` as long as that takes."""
         self.forget(name)
         self._parked[name] = destination
-        self._parked_at.setdefault(destination, deque()).append(name)
+        crowd = self._parked_at.get(destination)
+        if crowd is None:
+            crowd = self._parked_at[destination] = _Crowd()
+        crowd.add(name)
 
     def destinations(self) -> Iterable[str]:
         """Those that something is parked for."""
         return tuple(self._parked_at) if self._parked_at else ()
 
     def resume(self, destination: str, limit: int) -> list[str]:
-        """Names parked for `destination` that are soon to be taken, the longest parked first."""
+        """Names parked for `destination` that are soon to be taken; of a flow the longest parked first."""
         names: list[str] = []
         parked = self._parked_at[destination]
-        while parked and len(names) < limit:
-            name = parked.popleft()
+        while len(names) < limit and (name := parked.next()):
             if self._parked.get(name) == destination:
                 del self._parked[name]
                 self._ready.add(name)
@@ -123,7 +150,7 @@ class Waiting:
 
     def _make_ready(self, name: str, is_new: bool) -> None:
         flow, priority = standing(name)
-        rank = self._ranks[0 if priority > 0 else 1 if priority == 0 else 2]
+        rank = self._ranks[_rank_of(priority)]
         self._ready.add(name)
         (rank.new if is_new else rank.old).add(flow, name)
 
@@ -132,5 +159,13 @@ class Waiting:
         self._handed_out += 1
         if self._resumed and (self._handed_out & 1 or not any(self._ranks)):
             return self._resumed.popleft()
-        ranks = self._ranks if self._handed_out % SHARE_OF_THE_LOWEST else self._ranks[::-1]
-        return next((rank.next() for rank in ranks if rank), "")
+        return next((rank.next() for rank in _in_order(self._ranks, self._handed_out) if rank), "")
+
+
+def _rank_of(priority: int) -> int:
+    return 0 if priority > 0 else 1 if priority == 0 else 2
+
+
+def _in_order(ranks: Sequence[R], handed_out: int) -> Sequence[R]:
+    """The ranks in which to look for the next name, when so many have been handed out."""
+    return ranks if handed_out % SHARE_OF_THE_LOWEST else ranks[::-1]

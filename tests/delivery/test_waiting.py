@@ -104,6 +104,19 @@ def test_what_is_parked_comes_back_first_and_once_and_only_when_called() -> None
     assert len(waiting) == 0
 
 
+def test_what_is_parked_comes_back_by_urgency_and_in_turns_of_its_flows() -> None:
+    waiting = Waiting(Schedule())
+    news = [f"1.n{number}.h,S=1,F=news" for number in range(1000)]
+    for name in (*news, "1.letter.h,S=1,F=anna", "1.urgent.h,S=1,F=news,P=4", "1.bulk.h,S=1,F=club,P=-4"):
+        waiting.park(name, "slow.example")
+    back = waiting.resume("slow.example", 7)
+    assert back == [
+        "1.urgent.h,S=1,F=news,P=4", news[0], "1.letter.h,S=1,F=anna", *news[1:4], "1.bulk.h,S=1,F=club,P=-4"
+    ]  # fmt: skip
+    assert waiting.take(1.0, 7) == back
+    assert waiting.resume("slow.example", 5000) == news[4:] and not waiting.destinations()
+
+
 def test_what_somebody_else_has_postponed_is_no_longer_parked_or_ready() -> None:
     waiting = filled(0, 2)
     waiting.take(1.0, 1)
