@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-
 from typing import TypeVar
 
 from shared.delivery.turns import Turns

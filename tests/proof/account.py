@@ -68,7 +68,7 @@ class Flow:
         largest: int = LARGEST,
         acked: Callable[[str], object] = lambda token: None,
     ) -> None:
-        self._port, self._recipient, self._pause, self._largest = port, recipient, pause, largest
+        self._port, self.recipient, self._pause, self._largest = port, recipient, pause, largest
         self._name = f"tok-{id(self):x}"
         self._acked = acked
         self._number = 0
@@ -112,7 +112,7 @@ class Flow:
             time.sleep(0.03)
 
     def _transaction(self, raw: Raw, token: str, octets: int) -> bool:
-        for command in ("MAIL FROM:<load@hq.example>", f"RCPT TO:<{self._recipient}>", "DATA"):
+        for command in ("MAIL FROM:<load@hq.example>", f"RCPT TO:<{self.recipient}>", "DATA"):
             said = raw.say(command)
             if said[0] not in "23":
                 self._count(command.partition(" ")[0], said)
