@@ -2,7 +2,7 @@
 
 The routing table is asked again at every claim, so a site can change its word while mail is queued. All recipients to
 one lane is a rename. Only some of them is a new entry with the same queue id, durable before the trail of this one
-says "moved"; a crash in between delivers to them twice at worst.
+says "moved"; a crash in between delivers to them twice at worst. Its trail is there before it is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from shared.delivery.attempt import Rejudge
 from shared.delivery.detour import detour_of
@@ -22,7 +23,7 @@ from shared.routing.lane import Lane
 from shared.spool.claim import Claim
 from shared.spool.deposit import Depositor, Draft, Letter
 from shared.spool.names import standing
-from shared.spool.trail import MOVED, TrailRecord
+from shared.spool.trail import MOVED, WARNED, TrailRecord
 
 #  As the depositor asks of those who feed it: above this much not yet on its way to the disk, wait.
 BACKLOG = 1 << 20
@@ -70,7 +71,18 @@ class Sorter:
         letter = Letter(lane, replace(claim.envelope, recipients=recipients))
         #  That of the name, which an operator may have set; the record says what the sender asked for.
         _, priority = standing(claim.name)
-        await desk.insist(claim, lambda: copy_entry(self.depositor, self.executor, letter, claim.content, priority))
+        past = _past_of(claim, recipients)
+        await desk.insist(
+            claim,
+            lambda: copy_entry(
+                self.depositor,
+                self.executor,
+                letter,
+                claim.content,
+                priority,
+                partial(desk.folder.foretell, lane, records=past) if past else None,
+            ),
+        )
         now, detail = desk.clock(), f"to {lane.word}"
         records = [TrailRecord(now, desk.daemon, MOVED, str(who.address), detail=detail) for who in recipients]
         await desk.write_trail(claim, records, durable=True)
@@ -87,10 +99,23 @@ class Sorter:
             )
 
 
+def _past_of(claim: Claim, recipients: Sequence[Recipient]) -> list[TrailRecord]:
+    """What the new entry has to know: how often its recipients were tried, and that the sender was warned, so that
+    neither begins anew with the lane."""
+    names = {str(who.address) for who in recipients}
+    return [record for record in claim.trail.records if record.recipient in names or record.event == WARNED]
+
+
 async def copy_entry(
-    depositor: Depositor, executor: Executor, letter: Letter, content: Content, priority: int | None = None
+    depositor: Depositor,
+    executor: Executor,
+    letter: Letter,
+    content: Content,
+    priority: int | None = None,
+    prepare: Callable[[str], None] | None = None,
 ) -> str:
-    """A new durable entry with the bytes of another one, never whole in memory; its name. Raises OSError."""
+    """A new durable entry with the bytes of another one, never whole in memory; its name, which `prepare` is told in
+    a thread before the entry is there. Raises OSError."""
     loop = asyncio.get_running_loop()
     draft = depositor.draft([letter], priority)
     try:
@@ -99,10 +124,12 @@ async def copy_entry(
             draft.write(piece)
             if draft.backlog() > BACKLOG:
                 await _drained(draft)
+        (name,) = draft.names()
+        if prepare is not None:
+            await loop.run_in_executor(executor, prepare, name)
     except BaseException:
         draft.abandon()
         raise
-    (name,) = draft.names()
     await _committed(draft.commit)
     return name
 

@@ -7,7 +7,7 @@ from and to are those of docs/spool.md: C (attempt), P, R and M (settling).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -20,7 +20,7 @@ from shared.spool.owner import Owner
 from shared.spool.sharing import replace_by_copy
 from shared.spool.spool import Spool
 from shared.spool.sweep import sweep_lane
-from shared.spool.trail import Trail
+from shared.spool.trail import Trail, TrailRecord, render_trail, write_whole
 
 #  Names that are held at a time to be looked at in an order that suits the disk.
 SORTED_AT_ONCE = 100_000
@@ -137,6 +137,12 @@ class LaneFolder:
             os.rename(claim.path, f"{folder}/new/{name}")
             if claim.trail.exists:
                 claim.trail.remove()
+
+    def foretell(self, lane: Lane, name: str, records: Sequence[TrailRecord]) -> None:
+        """The trail of an entry that is about to be split off as `name` in `lane`: what its recipients have behind
+        them. Durable when this returns. Raises OSError."""
+        folder = str(self._spool.folder(lane))
+        write_whole(f"{folder}/tmp/{name}.trail", f"{folder}/trail/{name}", render_trail(records))
 
     def rename(self, claim: Claim, name: str) -> None:
         """Back to new/ under another name of the same entry, with its trail. Raises OSError."""

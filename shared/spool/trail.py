@@ -108,16 +108,7 @@ class Trail:
 
     def copy(self, tmp: str, path: str) -> None:
         """The same trail at `path`, durable when this returns; written at `tmp` first."""
-        data = self._read()
-        forget_file(tmp)
-        descriptor = os.open(tmp, CREATE, 0o660)
-        try:
-            write_pieces(descriptor, [data])
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(tmp, path)
-        sync_folder(os.path.dirname(path))
+        write_whole(tmp, path, self._read())
 
     def remove(self) -> None:
         """Its entry is gone. A trail that cannot be removed is swept later."""
@@ -144,6 +135,19 @@ class Trail:
                 yield _parse_line(line)
             except (ValueError, TypeError):
                 self.damaged += 1
+
+
+def write_whole(tmp: str, path: str, data: bytes) -> None:
+    """A trail at `path` that holds `data`, durable when this returns; written at `tmp` first. Raises OSError."""
+    forget_file(tmp)
+    descriptor = os.open(tmp, CREATE, 0o660)
+    try:
+        write_pieces(descriptor, [data])
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(tmp, path)
+    sync_folder(os.path.dirname(path))
 
 
 def _line_end(descriptor: int) -> bytes:

@@ -91,6 +91,24 @@ def test_a_part_that_goes_another_way_keeps_the_priority_an_operator_gave(disk: 
     run(test, disk=disk)
 
 
+def test_a_part_that_goes_another_way_takes_its_past_along(disk: TestSpool) -> None:
+    async def test(stage: Run) -> None:
+        stage.carrier.says(B, LATER)
+        stage.carrier.says(D, LATER)
+        letter(stage, disk, B, D)
+        await stage.hours(6)
+        stage.ways = {"partner.example": Lane.DIRECT}
+        stage.runner.reload(rejudge=lambda envelope, recipients: stage.rejudge(envelope, recipients))
+        await stage.hours(SECOND)
+        [moved] = disk.names(Lane.DIRECT)
+        part = disk.lane(Lane.DIRECT).claim(moved)
+        assert part is not None and part.attempts > 3
+        assert [record.event for record in part.trail.records].count("warned") == 1
+        assert [str(who.address) for who in part.unfinished] == [B]
+
+    run(test, disk=disk)
+
+
 def test_rerouted_it_is_in_the_other_lane(disk: TestSpool) -> None:
     async def test(stage: Run) -> None:
         stage.ways = {"partner.example": Lane.DIRECT}

@@ -166,6 +166,26 @@ def test_a_rejudge_that_raises_keeps_the_entry_where_it_is() -> None:
     run(test)
 
 
+def test_what_is_split_off_late_knows_its_attempts_and_that_the_sender_was_warned() -> None:
+    async def test(stage: Run) -> None:
+        stage.carrier.says(B, LATER)
+        stage.carrier.says(D, LATER)
+        stage.letter(B, D)
+        await stage.hours(6)
+        assert len(stage.said("message-delayed")) == 1
+        tried = stage.events_of_trail().count(("deferred", B))
+        stage.ways = {"partner.example": Lane.DIRECT}
+        stage.runner.reload(rejudge=lambda envelope, recipients: stage.rejudge(envelope, recipients))
+        await stage.hours(SECOND)
+        past = [(record.event, record.recipient) for record in stage.spool.trail(Lane.DIRECT)]
+        assert past.count(("deferred", B)) == tried and past.count(("warned", "")) == 1
+        assert not any(recipient == D for _, recipient in past)
+        kinds = stage.ledger.kinds()
+        assert kinds.index("foretell") < kinds.index("deposit", kinds.index("foretell"))
+
+    run(test)
+
+
 def test_a_disk_that_is_full_while_splitting_loses_nobody() -> None:
     async def test(stage: Run) -> None:
         stage.ways = {"partner.example": Lane.DIRECT}

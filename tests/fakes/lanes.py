@@ -98,6 +98,7 @@ class FakeSpool:
         self.watchers: list[Callable[[Lane, str, float], None]] = []
         self._ids = 0
         self._copies: Counter[str] = Counter()
+        self.foretold: dict[tuple[Lane, str], list[TrailRecord]] = {}
 
     def next_id(self) -> str:
         self._ids += 1
@@ -107,7 +108,8 @@ class FakeSpool:
         self._copies[envelope.id] += 1
         copy = f",C={self._copies[envelope.id]}" if self._copies[envelope.id] > 1 else ""
         name = f"{int(envelope.arrived)}.{envelope.id}.node.test,S={len(message)}{copy}"
-        stored = _Stored(envelope, message, self.clock() if due is None else due)
+        past = self.foretold.pop((lane, envelope.id), [])
+        stored = _Stored(envelope, message, self.clock() if due is None else due, trail=past)
         assert name not in self.entries[lane], "two entries of one name"
         self.entries[lane][name] = stored
         self.appear(lane, name)
@@ -252,6 +254,10 @@ class FakeLane:
             name = claim.name if lane is self.lane else f"{claim.name},L={self.lane.word}"
             self._spool.entries[lane][name] = replace(stored, owner="", due=when)
             self._spool.appear(lane, name)
+
+    def foretell(self, lane: Lane, name: str, records: Sequence[TrailRecord]) -> None:
+        self._ledger.note("foretell", lane.word, name)
+        self._spool.foretold[lane, name] = list(records)
 
     def adopt(self) -> int:
         adopted = 0
