@@ -189,7 +189,9 @@ class ReceivingDaemon:
     def status(self) -> str:
         waiting = self._runner.waiting if hasattr(self, "_runner") else 0
         crew = f" at {self._crew.at_work} workers" if self._crew is not None else ""
-        return f"{self._visitors.all_sessions()} sessions{crew}, {waiting} local messages waiting"
+        sessions = self._visitors.all_sessions()
+        seats, mail = ("session" if sessions == 1 else "sessions"), ("message" if waiting == 1 else "messages")
+        return f"{sessions} {seats}{crew}, {waiting} local {mail} waiting"
 
     # ---- parts -----------------------------------------------------------------------------------------------------
 

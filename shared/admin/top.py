@@ -1,7 +1,7 @@
 """`mercury top`: what happens now, once a second: the daemons, the lanes, who is connected, where mail goes.
 
 It asks the daemons by their control sockets and the spool by names alone; a daemon that is down or says no is named
-as such. Without a terminal, or with --once, it looks once and ends.
+as such. Without a terminal, or with --once, it looks once and ends. Not here: the terminal (live.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from shared.admin.command import Office
-from shared.admin.output import age, echo_json, octets
+from shared.admin.output import age, count_text, echo_json, octets
 from shared.admin.spool import spool_of
 from shared.mail.reply import printable
 from shared.routing.lane import Lane
@@ -47,7 +47,7 @@ class View:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each look.")
 @click.pass_obj
 def top(office: Office, every: float, once: bool, as_json: bool) -> None:
-    """A live view; Ctrl-C ends it. The sessions are shown to root and to the group of the spool."""
+    """A live view; q or Ctrl-C ends it. The sessions are shown to root and to the group of the spool."""
     try:
         if as_json:
             while True:
@@ -59,19 +59,11 @@ def top(office: Office, every: float, once: bool, as_json: bool) -> None:
         elif once or not sys.stdout.isatty():
             click.echo("\n".join(lines(look(office))))
         else:
-            _live(office, every)
+            from shared.admin.live import show  # 60 ms, only where it is shown
+
+            show(lambda: lines(look(office)), every)
     except KeyboardInterrupt:
         pass
-
-
-def _live(office: Office, every: float) -> None:
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(Text(""), screen=True, auto_refresh=False) as screen:
-        while True:
-            screen.update(Text("\n".join(lines(look(office)))), refresh=True)
-            time.sleep(every)
 
 
 def look(office: Office) -> View:
@@ -105,7 +97,7 @@ def _lanes(office: Office) -> dict[str, dict[str, Any]]:
 
 def lines(view: View) -> list[str]:
     return [
-        f"mercury top  {time.strftime('%H:%M:%S', time.localtime(view.at))}   Ctrl-C ends",
+        f"mercury top  {time.strftime('%H:%M:%S', time.localtime(view.at))}   q ends",
         "",
         *(printable(f"{DAEMONS[name]:<9} {text}") for name, text in view.daemons.items()),
         "",
@@ -121,7 +113,7 @@ def _lane_line(word: str, lane: dict[str, Any], now: float) -> str:
     if not lane["entries"] or lane["oldest"] is None:
         return f"{word:<9} empty"
     active, deferred = lane["active"], lane["deferred"]
-    waits = f"{lane['entries']} entries, {octets(lane['octets'])}: {active} active, {deferred} deferred"
+    waits = f"{count_text(lane['entries'])}, {octets(lane['octets'])}: {active} active, {deferred} deferred"
     return f"{word:<9} {waits}, oldest {age(now - lane['oldest'])}"
 
 
@@ -132,7 +124,8 @@ def _session_lines(clients: Sequence[dict[str, Any]]) -> list[str]:
         for one in rows[:_MOST_ROWS]
     ]
     more = [f"  and {len(rows) - _MOST_ROWS} more"] if len(rows) > _MOST_ROWS else []
-    return [f"{len(rows)} clients are connected", *told, *more] if rows else ["No client is connected"]
+    head = "1 client is connected" if len(rows) == 1 else f"{len(rows)} clients are connected"
+    return [head, *told, *more] if rows else ["No client is connected"]
 
 
 def _flight_lines(sessions: Sequence[dict[str, Any]]) -> list[str]:

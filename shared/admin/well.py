@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.admin.output import age, count_text, octets
+from shared.admin.smarthosts import smarthost_facts
 from shared.config.model import Config
 from shared.oauth.standing import Word
 from shared.routing.lane import Lane
@@ -27,6 +28,8 @@ SOON_DAYS = 14
 #  Reasons are looked for in so many entries that had an attempt; they repeat.
 _LOOKED_AT = 200
 _REASONS = 3
+#  A trouble that nobody's mail has met for so long is not asked about any more.
+MEMORY = 1800.0
 _REFUSED = "configuration refused"
 
 
@@ -49,6 +52,7 @@ def troubles(
     yield from _of_the_disk(config, spool, free)
     yield from _of_certificates(config)
     yield from _of_accounts(accounts)
+    yield from _of_smarthosts(config, bool(lanes["relay"]["entries"]), time.time())
     yield from _of_the_queue(config, spool, lanes)
 
 
@@ -120,6 +124,21 @@ def _of_accounts(accounts: Mapping[str, Mapping[str, Any]]) -> Iterator[Trouble]
     for name, state in accounts.items():
         if state["state"] in (Word.ABSENT.value, Word.LOST.value):
             yield Trouble(f"the account {name} has no token: {state['text']}", f"mercury login {name}")
+
+
+def _of_smarthosts(config: Config, has_waiting: bool, now: float) -> Iterator[Trouble]:
+    """Those that MercuryC is kept from now: it asks again while mail wants to go there, and then the book is true."""
+    try:
+        facts = smarthost_facts(config, config.site, now)
+    except (OSError, KeyError):  # `mercury site show` says it
+        return
+    for fact in facts:
+        if fact["trouble"] and (has_waiting or now - fact["since"] < MEMORY):
+            since = age(now - fact["since"])
+            yield Trouble(
+                f"no mail can be handed to {fact['host']} since {since}: {fact['trouble']}",
+                "it is asked again by itself; mercury trace c shows the dialogue, docs/troubleshooting.md what helps",
+            )
 
 
 def _of_the_queue(config: Config, spool: Spool, lanes: Mapping[str, Mapping[str, Any]]) -> Iterator[Trouble]:

@@ -126,7 +126,9 @@ class SendingDaemon:
         return self._office.is_progressing(time.monotonic())
 
     def status(self) -> str:
-        return f"{self._runner.waiting} messages wait, {self._runner.in_flight} are on their way"
+        waiting, moving = self._runner.waiting, self._runner.in_flight
+        words = "1 message waits" if waiting == 1 else f"{waiting} messages wait"
+        return f"{words}, {moving} on {'its' if moving == 1 else 'their'} way"
 
     async def _tell_postmaster(self, subject: str, text: str) -> None:
         """Durable when it returns. Raises OSError."""

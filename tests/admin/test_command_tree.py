@@ -15,8 +15,11 @@ from desk import ARRIVED, CONFIG, Desk
 from shared.admin.command import EXIT_CODES, mercury
 from shared.admin.manual import manual
 from shared.admin.queue_shape import TOTAL, count
+from shared.config.load import load
+from shared.config.routing import routing_table
 from shared.routing.lane import Lane
 from shared.spool.queue_entry import list_entries
+from shared.state.hop_book import HopPage, render_book, write_book
 
 ONE, TWO = "7Q2M-K4ZC", "7Q2M-K4ZD"
 
@@ -103,6 +106,22 @@ def test_the_status_says_what_is_wrong_and_what_to_do(desk: Desk) -> None:
     assert said["well"] is False and {"what", "do"} == set(said["troubles"][0])
 
 
+@pytest.mark.parametrize(
+    ("is_waiting", "age", "is_said"), [(True, 5 * 3600, True), (False, 60, True), (False, 7200, False)]
+)
+def test_a_smarthost_that_takes_no_mail_is_said_at_once(
+    desk: Desk, is_waiting: bool, age: int, is_said: bool
+) -> None:
+    """Long before mail is late: a wrong password never mends itself."""
+    if is_waiting:
+        desk.put(ONE, Lane.RELAY, due=time.time())
+    page = HopPage(trouble="smtp.isp.example:587 refused the login (535 5.7.8 wrong)", since=time.time() - age)
+    hop = routing_table(load(desk.root / "mercury.yaml")).sites["hq"].smarthosts[0]
+    write_book(desk.root / "state", render_book({hop.book_name: page}, time.time()))
+    text = desk.run("status").stdout
+    assert ("no mail can be handed to smtp.isp.example:587 since" in text and "535 5.7.8" in text) is is_said
+
+
 def test_a_certificate_that_cannot_be_read_is_trouble(desk: Desk) -> None:
     (desk.root / "cert.pem").write_text("no certificate")
     (desk.root / "mercury.yaml").write_text(CONFIG + "tls: {certificate: cert.pem, key: cert.pem}\n")
@@ -115,7 +134,7 @@ def test_a_certificate_that_cannot_be_read_is_trouble(desk: Desk) -> None:
 def test_top_looks_once_without_a_terminal(desk: Desk) -> None:
     desk.put(ONE, Lane.RELAY)
     text = desk.run("top").stdout
-    assert "MercuryS  does not run here" in text and "relay     1 entries" in text and "\x1b" not in text
+    assert "MercuryS  does not run here" in text and "relay     1 entry," in text and "\x1b" not in text
     said = json.loads(desk.run("top", "--json", "--once").stdout)
     assert said["lanes"]["relay"]["entries"] == 1 and said["sessions"] == []
 
