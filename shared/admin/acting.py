@@ -14,14 +14,13 @@ from dataclasses import asdict
 
 import click
 
-from shared.admin.caller import NAME, become_owner, owner_of
+from shared.admin.caller import NAME, become_owner, owner_of, records_of
 from shared.admin.command import DONE, NOTHING_MATCHED, SOME_FAILED, Office
 from shared.admin.output import count_text, echo_json
 from shared.admin.progress import Progress
 from shared.admin.spool import spool_of
 from shared.mail.reply import printable
 from shared.observe.log import EventLog
-from shared.observe.sinks import RecordFile
 from shared.service.acts import VERBS, Act, End, audited
 from shared.service.control_client import Unanswered, ask, let_go, socket_path
 from shared.service.operator import Hands
@@ -76,7 +75,7 @@ def _hands(office: Office, act: Act) -> Iterator[Hands]:
     owner.begin()
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hands")
     try:
-        log.open(NAME, records=_records(office))
+        log.open(NAME, records=records_of(config))
 
         async def wait(entry: QueueEntry, holder: str) -> str:
             return await let_go(config.run, entry, holder)
@@ -88,14 +87,6 @@ def _hands(office: Office, act: Act) -> Iterator[Hands]:
         executor.shutdown()
         log.close()
         owner.end()
-
-
-def _records(office: Office) -> RecordFile | None:
-    """None when the folder is not ours to write: trail and audit log say the same."""
-    try:
-        return RecordFile(office.config.state / "events" / f"{NAME}.jsonl")
-    except OSError:
-        return None
 
 
 async def _show(ends: AsyncIterator[End], progress: Progress, as_json: bool) -> int:

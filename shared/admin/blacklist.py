@@ -12,15 +12,12 @@ from typing import NoReturn
 
 import click
 
-from shared.admin.caller import NAME, caller
+from shared.admin.caller import caller, tell_action
 from shared.admin.command import NOTHING_MATCHED, SOME_FAILED, USAGE, Office, PrefixGroup
-from shared.admin.output import echo_json, echo_table, moment, when
+from shared.admin.output import echo_json, echo_table, fail, moment, when
 from shared.config.model import Config
 from shared.config.scalars import parse_duration
 from shared.mail.reply import printable
-from shared.observe import events
-from shared.observe.log import EventLog
-from shared.observe.sinks import RecordFile
 from shared.state.blacklist import Entry
 from shared.state.blacklist_file import BlacklistFile
 
@@ -72,10 +69,10 @@ def add(office: Office, client: str, span: str | None, reason: str, as_json: boo
         seconds = None if span is None else parse_duration(int(span) if span.isdigit() else span)
         entry = _file(office.config).add(client, reason or "added by hand", seconds)
     except ValueError as error:
-        _fail(str(error), USAGE)
+        fail(str(error), USAGE)
     except OSError as error:
         _fail_with(error)
-    _tell(office.config, "blacklist-added", str(entry.network), reason)
+    tell_action(office.config, "blacklist-added", reason, client=str(entry.network))
     if as_json:
         echo_json(_fields(entry))
     else:
@@ -95,14 +92,14 @@ def remove(office: Office, clients: tuple[str, ...], reason: str, as_json: bool)
         try:
             entry = file.remove(client)
         except ValueError as error:
-            _fail(str(error), USAGE)
+            fail(str(error), USAGE)
         except OSError as error:
             _fail_with(error)
         if entry is None:
             missing += 1
             click.echo(printable(f"mercury: {client} is not on the blacklist"), err=True)
             continue
-        _tell(office.config, "blacklist-removed", str(entry.network), reason)
+        tell_action(office.config, "blacklist-removed", reason, client=str(entry.network))
         if as_json:
             echo_json(_fields(entry))
         else:
@@ -134,22 +131,5 @@ def _until(entry: Entry) -> str:
     return "until it is removed" if math.isinf(entry.until) else f"until {moment(entry.until)}"
 
 
-def _tell(config: Config, action: str, client: str, reason: str) -> None:
-    """An event with who and why; without it when the state folder is not ours to write."""
-    try:
-        records = RecordFile(config.state / "events" / f"{NAME}.jsonl")
-    except OSError:
-        return
-    log = EventLog()
-    log.open(NAME, records=records)
-    log.event(events.OPERATOR_ACTED, action=action, client=client, by=caller().by, reason=reason or None)
-    log.close()
-
-
 def _fail_with(error: OSError) -> NoReturn:
-    _fail(f"{error.filename or 'the blacklist'}: {error.strerror}", SOME_FAILED)
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    click.echo(printable(f"mercury: {text}"), err=True)
-    sys.exit(code)
+    fail(f"{error.filename or 'the blacklist'}: {error.strerror}", SOME_FAILED)

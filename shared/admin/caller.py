@@ -1,10 +1,14 @@
-"""Who typed the command, for trails and the audit log; and root, who goes on as the account of the spool."""
+"""Who typed the command, for trails, events and the audit log; and root, who goes on as the account of the spool."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from shared.config.model import Config
+from shared.observe import events
+from shared.observe.log import EventLog
+from shared.observe.sinks import RecordFile
 from shared.service.accounts import account_of, login_of
 from shared.spool.sharing import umask_for
 from shared.state.audit import Caller
@@ -16,6 +20,25 @@ NAME = "mercury"
 def caller() -> Caller:
     uid = os.getuid()
     return Caller(uid, account_of(uid), login_of("self") or (os.environ.get("SUDO_USER", "") if uid == 0 else ""))
+
+
+def records_of(config: Config) -> RecordFile | None:
+    """Where the command's events are kept; None when the folder is not ours to write."""
+    try:
+        return RecordFile(config.state / "events" / f"{NAME}.jsonl")
+    except OSError:
+        return None
+
+
+def tell_action(config: Config, action: str, reason: str = "", **about: str) -> None:
+    """An event with who and why; without it when the state folder is not ours to write."""
+    records = records_of(config)
+    if records is None:
+        return
+    log = EventLog()
+    log.open(NAME, records=records)
+    log.event(events.OPERATOR_ACTED, action=action, **about, by=caller().by, reason=reason or None)
+    log.close()
 
 
 def owner_of(root: Path) -> tuple[int, int]:

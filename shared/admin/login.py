@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -27,8 +26,7 @@ from shared.oauth.person import LoginFailed, by_browser, by_device, by_itself
 from shared.oauth.standing import standing_of
 from shared.oauth.token_file import Kept, TokenFile
 from shared.service.credentials import Credentials
-
-Value = TypeVar("Value")
+from shared.service.once import run_once
 
 
 @click.command()
@@ -42,12 +40,15 @@ def login(office: Office, name: str | None) -> None:
     config = office.config
     account = _account(config, name)
     try:
-        answer = run(lambda reactor: _obtain(config, account, reactor))
+        answer = run_once(lambda reactor: _obtain(config, account, reactor))
         file = TokenFile(config.state, account, config.oauth[account])
         kept = granted(Kept(file.made_for), answer, time.time())
         file.write(kept)
     except (LoginFailed, EndpointDown, ValueError) as trouble:
         click.echo(f"no token for {account}: {printable(str(trouble))}", err=True)
+        sys.exit(SOME_FAILED)
+    except KeyboardInterrupt:
+        click.echo(f"no token for {account}: given up", err=True)
         sys.exit(SOME_FAILED)
     except OSError as error:
         click.echo(f"the token for {account} cannot be kept: {error.filename}: {error.strerror}", err=True)
@@ -94,30 +95,3 @@ def _bring(address: str) -> str:
     click.echo("In the end the browser says that it cannot reach 127.0.0.1. Copy the address it shows then.")
     answer: str = click.prompt("The address", prompt_suffix=": ")
     return answer
-
-
-def run(work: Callable[[Any], Awaitable[Value]]) -> Value:
-    """`work` on a reactor of its own; once in the life of a process."""
-    from shared.service.reactor import install
-
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    reactor = install(loop)
-    ends: list[Value | BaseException] = []
-
-    async def to_its_end() -> None:
-        try:
-            ends.append(await work(reactor))
-        except BaseException as error:
-            ends.append(error)
-        finally:
-            reactor.stop()
-
-    tasks: list[asyncio.Task[None]] = []
-    reactor.callWhenRunning(lambda: tasks.append(loop.create_task(to_its_end())))
-    reactor.run()
-    if not ends:
-        raise LoginFailed("given up")
-    if isinstance(ends[0], BaseException):
-        raise ends[0]
-    return ends[0]

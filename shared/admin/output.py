@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -21,6 +21,12 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
 
 def echo_json(fields: Mapping[str, Any]) -> None:
     click.echo(json.dumps(fields, separators=(", ", ": ")))
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """Ends the command: what is wrong on standard error, and the exit code (command.py)."""
+    click.echo(printable(f"mercury: {text}"), err=True)
+    sys.exit(code)
 
 
 def echo_table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from shared.admin.command import SOME_FAILED, Office, PrefixGroup
-from shared.admin.output import age, echo_json, echo_table, moment
+from shared.admin.output import age, echo_json, echo_table, fail, moment
 from shared.admin.smarthosts import smarthost_facts, smarthost_lines
 from shared.config.model import Config
 from shared.config.scalars import parse_duration
@@ -100,8 +100,7 @@ def set_word(office: Office, name: str, word: str, span: str | None, reason: str
         change_orders(office.config.spool, change, now)
     except (OSError, UnreadableWords) as error:
         said = error.strerror if isinstance(error, OSError) else str(error)
-        click.echo(printable(f"mercury: the spool {office.config.spool}: {said}"), err=True)
-        sys.exit(SOME_FAILED)
+        fail(f"the spool {office.config.spool}: {said}", SOME_FAILED)
     fact = next(fact for fact in _facts(office.config) if fact["site"] == name)
     if as_json:
         echo_json(fact)
@@ -131,18 +130,22 @@ def resume(ctx: click.Context, name: str, as_json: bool) -> None:
 
 
 @site.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
-def pin(office: Office) -> None:
+def pin(office: Office, as_json: bool) -> None:
     """The pins of this host's own certificates, for `overlay.pins` at the other sites."""
     if not office.config.tls.pairs:
         raise click.UsageError(f"{office.path} names no certificate below 'tls'")
     for path, _ in office.config.tls.pairs:
         try:
-            click.echo(f"{_pin_of(path)}  {printable(str(path))}")
+            pin_of = _pin_of(path)
         except (OSError, ValueError) as error:
             said = error.strerror if isinstance(error, OSError) else "it holds no certificate in PEM"
-            click.echo(printable(f"mercury: {path}: {said}"), err=True)
-            sys.exit(SOME_FAILED)
+            fail(f"{path}: {said}", SOME_FAILED)
+        if as_json:
+            echo_json({"pin": pin_of, "certificate": str(path)})
+        else:
+            click.echo(f"{pin_of}  {printable(str(path))}")
 
 
 def _pin_of(path: Path) -> str:

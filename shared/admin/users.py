@@ -15,9 +15,9 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from shared.admin.caller import NAME, caller
+from shared.admin.caller import tell_action
 from shared.admin.command import NOTHING_MATCHED, SOME_FAILED, USAGE, Office, PrefixGroup
-from shared.admin.output import echo_json, echo_table
+from shared.admin.output import echo_json, echo_table, fail
 from shared.config.account import Account, AccountsError, check_mailbox_name, check_name, parse_quota
 from shared.config.accounts import AccountsFile
 from shared.config.model import Config
@@ -26,9 +26,6 @@ from shared.config.scram import SALT_SIZE as SCRAM_SALT_SIZE
 from shared.config.scram import new_scram_keys
 from shared.mail.address import Address, AddressError, parse_address, to_ascii
 from shared.mail.reply import printable
-from shared.observe import events
-from shared.observe.log import EventLog
-from shared.observe.sinks import RecordFile
 from shared.smtp.sasl_scram import ScramKeys
 
 Value = TypeVar("Value")
@@ -57,6 +54,7 @@ quota_option = click.option(
     "--quota", metavar="SIZE", callback=_checked(parse_quota), help="How much it may hold: 2G, or none for no limit."
 )
 reason_option = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the event log.")
+json_option = click.option("--json", "as_json", is_flag=True, help="The account as it is now, as a JSON object.")
 
 
 @click.group(cls=PrefixGroup)
@@ -70,9 +68,16 @@ def user() -> None:
 @click.option("--no-password", is_flag=True, help="A mailbox only: nobody can log in to it.")
 @name_option
 @quota_option
+@json_option
 @click.pass_obj
 def add(
-    office: Office, text: str, password_stdin: bool, no_password: bool, name: str | None, quota: int | None
+    office: Office,
+    text: str,
+    password_stdin: bool,
+    no_password: bool,
+    name: str | None,
+    quota: int | None,
+    as_json: bool,
 ) -> None:
     """A new mailbox. Its folder is made by the first message."""
     config = office.config
@@ -83,23 +88,23 @@ def add(
     password, scram = (None, None) if no_password else _ask_password(password_stdin)
     with _changing(config) as accounts:
         _require_new(address, accounts)  #  also after the time it took to type a password
-        accounts[address.key] = Account(address, password, scram=scram, name=name or "", quota=quota)
-    _tell(config, "user-added", address)
-    click.echo(printable(f"{address} has a mailbox" + (", and nobody can log in to it" if no_password else "")))
+        account = accounts[address.key] = Account(address, password, scram=scram, name=name or "", quota=quota)
+    said = "has a mailbox" + (", and nobody can log in to it" if no_password else "")
+    _tell(config, "user-added", account, said, as_json)
 
 
 @user.command()
 @address_argument
 @stdin_option
+@json_option
 @click.pass_obj
-def passwd(office: Office, text: str, password_stdin: bool) -> None:
+def passwd(office: Office, text: str, password_stdin: bool, as_json: bool) -> None:
     """Another password, also for a mailbox that had none."""
     address = _address(text)
     _require(address, _accounts(office.config).accounts)
     password, scram = _ask_password(password_stdin)
-    _change(office.config, address, lambda account: replace(account, password=password, scram=scram))
-    _tell(office.config, "user-password-changed", address)
-    click.echo(printable(f"{address} has a new password"))
+    account = _change(office.config, address, lambda account: replace(account, password=password, scram=scram))
+    _tell(office.config, "user-password-changed", account, "has a new password", as_json)
 
 
 @user.command("set")
@@ -107,16 +112,16 @@ def passwd(office: Office, text: str, password_stdin: bool) -> None:
 @name_option
 @quota_option
 @reason_option
+@json_option
 @click.pass_obj
-def set_fields(office: Office, text: str, name: str | None, quota: int | None, reason: str) -> None:
+def set_fields(office: Office, text: str, name: str | None, quota: int | None, reason: str, as_json: bool) -> None:
     """Another name or quota. `--name ''` takes the name away."""
     address = _address(text)
     if name is None and quota is None:
         raise click.UsageError("nothing to set: give --name or --quota")
     fields: dict[str, Any] = {key: value for key, value in (("name", name), ("quota", quota)) if value is not None}
-    _change(office.config, address, lambda account: replace(account, **fields))
-    _tell(office.config, "user-set", address, reason)
-    click.echo(printable(f"{address} is changed"))
+    account = _change(office.config, address, lambda account: replace(account, **fields))
+    _tell(office.config, "user-set", account, "is changed", as_json, reason)
 
 
 @user.command("list")
@@ -129,15 +134,7 @@ def list_users(office: Office, as_json: bool) -> None:
     accounts = list(_accounts(config).accounts.values())
     if as_json:
         for account in accounts:
-            echo_json(
-                {
-                    "address": str(account.address),
-                    "login": _login(account),
-                    "local": _is_local(account, domains),
-                    "name": account.name,
-                    "quota": account.quota,
-                }
-            )
+            echo_json(_fields(account, config))
     elif accounts:
         rows = [(str(account.address), _login(account), _remark(account, domains)) for account in accounts]
         echo_table(("ADDRESS", "LOGIN", ""), rows)
@@ -149,43 +146,41 @@ def list_users(office: Office, as_json: bool) -> None:
 @address_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @reason_option
+@json_option
 @click.pass_obj
-def remove(office: Office, text: str, yes: bool, reason: str) -> None:
+def remove(office: Office, text: str, yes: bool, reason: str, as_json: bool) -> None:
     """No mailbox and no login any more. The mail in it stays, and `user add` brings it back."""
     config, address = office.config, _address(text)
     if not yes:
         click.confirm(printable(f"Refuse mail for {address} from now on?"), abort=True)
     with _changing(config) as accounts:
-        _require(address, accounts)
+        account = _require(address, accounts)
         del accounts[address.key]
-    _tell(config, "user-removed", address, reason)
     local, _, domain = address.key.rpartition("@")
     folder = config.local.maildir.replace("{domain}", domain).replace("{user}", local)
-    click.echo(printable(f"{address} is removed; what it received stays in {folder}"))
+    _tell(config, "user-removed", account, f"is removed; what it received stays in {folder}", as_json, reason)
 
 
 @user.command()
 @address_argument
 @reason_option
+@json_option
 @click.pass_obj
-def disable(office: Office, text: str, reason: str) -> None:
+def disable(office: Office, text: str, reason: str, as_json: bool) -> None:
     """No login for now; mail still arrives, and the password is kept."""
-    address = _address(text)
-    _change(office.config, address, lambda account: replace(account, disabled=True))
-    _tell(office.config, "user-disabled", address, reason)
-    click.echo(printable(f"{address} cannot log in any more; its mail still arrives"))
+    account = _change(office.config, _address(text), lambda account: replace(account, disabled=True))
+    _tell(office.config, "user-disabled", account, "cannot log in any more; its mail still arrives", as_json, reason)
 
 
 @user.command()
 @address_argument
 @reason_option
+@json_option
 @click.pass_obj
-def enable(office: Office, text: str, reason: str) -> None:
+def enable(office: Office, text: str, reason: str, as_json: bool) -> None:
     """The login of a disabled account works again."""
-    address = _address(text)
-    _change(office.config, address, lambda account: replace(account, disabled=False))
-    _tell(office.config, "user-enabled", address, reason)
-    click.echo(printable(f"{address} can log in again"))
+    account = _change(office.config, _address(text), lambda account: replace(account, disabled=False))
+    _tell(office.config, "user-enabled", account, "can log in again", as_json, reason)
 
 
 def _address(text: str) -> Address:
@@ -193,7 +188,7 @@ def _address(text: str) -> Address:
         address = parse_address(text)
         check_mailbox_name(address)
     except AddressError as error:
-        _fail(f"{text}: {error}", USAGE)
+        fail(f"{text}: {error}", USAGE)
     return address
 
 
@@ -201,7 +196,7 @@ def _new_address(text: str, config: Config) -> Address:
     address = _address(text)
     domains = _domains(config)
     if address.ascii_domain not in domains:
-        _fail(f"{address.domain} is no local domain; there is {', '.join(domains) or 'none'} (local.domains)", USAGE)
+        fail(f"{address.domain} is no local domain; there is {', '.join(domains) or 'none'} (local.domains)", USAGE)
     return address
 
 
@@ -239,23 +234,43 @@ def _changing(config: Config) -> Iterator[dict[str, Account]]:
     except AccountsError as error:
         _fail_with(error)
     except OSError as error:
-        _fail(f"{error.filename or config.local.users}: {error.strerror}", SOME_FAILED)
+        fail(f"{error.filename or config.local.users}: {error.strerror}", SOME_FAILED)
 
 
-def _change(config: Config, address: Address, change: Callable[[Account], Account]) -> None:
+def _change(config: Config, address: Address, change: Callable[[Account], Account]) -> Account:
     with _changing(config) as accounts:
-        accounts[address.key] = change(_require(address, accounts))
+        account = accounts[address.key] = change(_require(address, accounts))
+    return account
+
+
+def _tell(config: Config, action: str, account: Account, said: str, as_json: bool, reason: str = "") -> None:
+    """What was done: to who keeps the records, and to who typed it."""
+    tell_action(config, action, reason, recipient=str(account.address))
+    if as_json:
+        echo_json(_fields(account, config))
+    else:
+        click.echo(printable(f"{account.address} {said}"))
+
+
+def _fields(account: Account, config: Config) -> dict[str, object]:
+    return {
+        "address": str(account.address),
+        "login": _login(account),
+        "local": _is_local(account, _domains(config)),
+        "name": account.name,
+        "quota": account.quota,
+    }
 
 
 def _require_new(address: Address, accounts: Mapping[str, Account]) -> None:
     if address.key in accounts:
-        _fail(f"{address} is there already; `mercury user passwd` changes its password", SOME_FAILED)
+        fail(f"{address} is there already; `mercury user passwd` changes its password", SOME_FAILED)
 
 
 def _require(address: Address, accounts: Mapping[str, Account]) -> Account:
     account = accounts.get(address.key)
     if account is None:
-        _fail(f"there is no mailbox {address}", NOTHING_MATCHED)
+        fail(f"there is no mailbox {address}", NOTHING_MATCHED)
     return account
 
 
@@ -266,7 +281,7 @@ def _ask_password(from_stdin: bool) -> tuple[PasswordHash, ScramKeys]:
         try:
             password = line.decode("utf-8")
         except UnicodeDecodeError:
-            _fail("the password on stdin is not UTF-8", USAGE)
+            fail("the password on stdin is not UTF-8", USAGE)
     elif sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt="The same again")
     else:
@@ -274,28 +289,11 @@ def _ask_password(from_stdin: bool) -> tuple[PasswordHash, ScramKeys]:
     try:
         check_new_password(password)
     except ValueError as error:
-        _fail(str(error), USAGE)
+        fail(str(error), USAGE)
     return hash_password(password, os.urandom(SALT_SIZE)), new_scram_keys(password, os.urandom(SCRAM_SALT_SIZE))
-
-
-def _tell(config: Config, action: str, address: Address, reason: str = "") -> None:
-    """An event with who and why; without it when the state folder is not ours to write."""
-    try:
-        records = RecordFile(config.state / "events" / f"{NAME}.jsonl")
-    except OSError:
-        return
-    log = EventLog()
-    log.open(NAME, records=records)
-    log.event(events.OPERATOR_ACTED, action=action, recipient=str(address), by=caller().by, reason=reason or None)
-    log.close()
 
 
 def _fail_with(error: AccountsError) -> NoReturn:
     for problem in error.problems:
         click.echo(problem, err=True)
     sys.exit(USAGE)
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    click.echo(printable(f"mercury: {text}"), err=True)
-    sys.exit(code)

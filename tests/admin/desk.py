@@ -44,8 +44,8 @@ class Desk:
     root: Path
     spool: Spool
 
-    def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(mercury, ["--config", str(self.root / "mercury.yaml"), *arguments])
+    def run(self, *arguments: str, given: str | None = None) -> Result:
+        return CliRunner().invoke(mercury, ["--config", str(self.root / "mercury.yaml"), *arguments], input=given)
 
     def put(
         self,

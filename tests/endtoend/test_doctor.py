@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from fakes.json_page import undocumented
 from mailsite import Site
 from peers import FarEnd, NameServer
 from process import free_port
@@ -32,6 +33,7 @@ def test_green_and_red(site: Site, far_end: FarEnd, name_server: Callable[[dict[
 
     done = site.mercury("doctor", "hq", "--json")
     checks = [json.loads(line) for line in done.stdout.splitlines()]
+    assert not undocumented("doctor", done.stdout.splitlines())
     assert [(check["name"], check["light"]) for check in checks] == [
         (name, "green") for name in ("address", "ptr", "spf", "dkim", "blocklist", "port")
     ], done.stdout + done.stderr

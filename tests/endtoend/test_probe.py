@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from fakes.json_page import undocumented
 from mailsite import Site
 from peers import FarEnd, NameServer
 
@@ -14,6 +15,7 @@ ZONE = "@ MX 10 mx1\n@ MX 20 gone\nmx1 A 127.0.0.21\ngone A 127.0.0.23\n"
 def asked(site: Site, *arguments: str) -> tuple[list[dict[str, object]], int]:
     done = site.mercury("probe", *arguments, "--json")
     assert "Traceback" not in done.stderr, done.stderr
+    assert not undocumented("probe", done.stdout.splitlines())
     return [json.loads(line) for line in done.stdout.splitlines()], done.returncode
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from certificate import self_signed
 from clients import Raw
 from deadline import eventually
+from fakes.json_page import undocumented
 from mailsite import ROOT, Site
 from setting import Stage
 
@@ -95,6 +96,7 @@ def test_the_door_shows_a_dialogue_in_tls_and_no_secret(site: Site) -> None:
     eventually(lambda: "the session is over" in everything.text(), what="the end of the session")
     eventually(lambda: "the session is over" in to_bert.text(), what="the same, in words")
     lines: list[dict[str, Any]] = [json.loads(line) for line in everything.end().splitlines()]
+    assert not undocumented("trace", everything.text().splitlines())
     shown = to_bert.end()
     said = [line["text"] for line in lines if line["who"] == "client"]
     assert is_clean(shown) and is_clean(json.dumps(lines)), shown
