@@ -18,12 +18,13 @@ from shared.delivery.detour import Detour, FindHops
 from shared.delivery.same_host import same_host_first
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
-from shared.mail.outcome import Deferred, Delivered, Outcome
+from shared.mail.outcome import Deferred, Delivered, Feedback, Outcome
 from shared.mail.reply import Reply
 from shared.observe import events
 from shared.retry.policies import RetryPolicies
 from shared.routing.lane import Lane
 from shared.routing.leg import Leg, Plan
+from shared.smtp.feedback import feedback_of
 
 #  Of one message, so that a letter to a hundred domains does not take every connection there is.
 LEGS_AT_ONCE = 10
@@ -118,14 +119,13 @@ async def _travel(crew: Crew, load: Load, leg: Leg) -> Mapping[Recipient, Outcom
     load.arrive()
     if not destinations.enter_now(name, leg.most) and not await destinations.enter(name):
         return None
-    is_well = is_turned_away = False
+    feedback = Feedback.NONE
     try:
         result = await _carry(crew, load, leg)
-        is_well = not all(type(outcome) is Deferred for outcome in result.values())
-        is_turned_away = not is_well and any(outcome.reply.code == 421 for outcome in result.values())
+        feedback = feedback_of(result.values())
         return result
     finally:
-        destinations.leave(name, is_well, is_turned_away)
+        destinations.leave(name, feedback)
 
 
 async def _carry(crew: Crew, load: Load, leg: Leg) -> Mapping[Recipient, Outcome]:

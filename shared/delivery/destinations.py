@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from shared.mail.outcome import Feedback
+
 SHARE_OF_THE_WELL = 4
 #  As many as the connections that are made to it at first (shared/transport/pool.py).
 MOST_OF_THE_UNPROVEN = 4
@@ -54,9 +56,11 @@ class _Destination:
 class Destinations:
     """`slots`: legs under way at once, over all. In the loop's thread only.
 
-    `are_strangers`: what one destination gets at once follows what it bears: one more for each that goes well, and
-    from the first that was put off on, one more for each round; half as many when something is put off; and one after
-    the other, with pauses, when it still turns us away. `wake` is called when such a pause is over.
+    `are_strangers`: what one destination gets at once follows what it bears (shared/smtp/feedback.py): one more for
+    each that goes well, and from the first bad one on, one more for each round; half as many when mail is put off, or
+    the host cannot be reached, is silent or breaks off; and one after the other, with pauses, when it still turns us
+    away. Who cannot be reached gets no pauses here: nobody dials him for a while (shared/transport/back_off.py), and
+    mail goes back to wait for its next attempt. `wake` is called when such a pause is over.
     """
 
     def __init__(self, slots: int, are_strangers: bool = False, wake: Callable[[], object] = lambda: None) -> None:
@@ -91,22 +95,23 @@ class Destinations:
             return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.result():
-                self.leave(name, it.is_well)
+                self.leave(name, Feedback.NONE)
             raise
         finally:
             timer.cancel()
             if place in it.queue:
                 it.queue.remove(place)
 
-    def leave(self, name: str, is_well: bool, is_turned_away: bool = False) -> None:
-        """A leg has ended; `is_well`: the far end has taken or refused mail, as against nothing or `later`;
-        `is_turned_away`: it does not want to talk to us now (421)."""
+    def leave(self, name: str, feedback: Feedback) -> None:
+        """A leg has ended."""
         it = self._known[name]
         it.busy -= 1
-        it.is_well, it.is_stuck = is_well, False
+        it.is_stuck = False
         self._free += 1
-        if self._are_strangers:
-            self._adapt(it, is_well, is_turned_away)
+        if feedback is not Feedback.NONE:
+            it.is_well = feedback is Feedback.GOOD
+            if self._are_strangers:
+                self._adapt(it, feedback)
         if self._queues:
             self._admit()
         if it.is_of_no_note:
@@ -155,14 +160,14 @@ class Destinations:
         if it.gap:
             self._rest(it)
 
-    def _adapt(self, it: _Destination, is_well: bool, is_turned_away: bool) -> None:
-        if is_well:
+    def _adapt(self, it: _Destination, feedback: Feedback) -> None:
+        if feedback is Feedback.GOOD:
             it.window = min(it.window + (1 / it.window if it.has_stumbled else 1), self._slots)
             it.gap = it.gap / 2 if it.gap > FIRST_GAP else 0.0
         elif it.spared:
             it.spared -= 1
         else:
-            if is_turned_away and it.window < 2:
+            if feedback is Feedback.TURNED_AWAY and it.window < 2:
                 it.gap = min(max(it.gap * 2, FIRST_GAP), LONGEST_GAP)
                 self._rest(it)
             it.window, it.has_stumbled, it.spared = max(it.window / 2, 1.0), True, it.busy

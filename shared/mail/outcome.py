@@ -6,9 +6,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 
 from shared.mail.reply import Reply
+
+
+class Feedback(Enum):
+    """What an attempt says of its server, beside the mail. GOOD: it takes or refuses mail. NONE: nothing to learn.
+    BAD: it puts mail off, cannot be reached, is silent or breaks off. TURNED_AWAY: it is there, and does not want to
+    talk to us now."""
+
+    GOOD = "good"
+    NONE = "none"
+    BAD = "bad"
+    TURNED_AWAY = "turned away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +38,8 @@ class Delivered:
 class Deferred:
     """Try again later. `maybe_delivered`: the connection was lost after the final dot (RFC 1047).
 
-    `retry_after` (seconds) is set when the carrier knows better than the back-off when to come again.
+    `retry_after` (seconds) is set when the carrier knows better than the back-off when to come again, `feedback` when
+    it knows more of the server than the reply says.
     """
 
     reply: Reply
@@ -34,6 +47,7 @@ class Deferred:
     detail: str = ""
     maybe_delivered: bool = False
     retry_after: float | None = None
+    feedback: Feedback | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
+from shared.mail.outcome import Deferred, Delivered, Failed, Feedback, Outcome
 from shared.mail.reply import Reply
 
 
@@ -65,6 +65,10 @@ _REPLIES = {
     End.UNREADABLE: (451, "4.3.0"),
 }
 
+#  These say nothing of the server; and in these it has said that it does not want us now.
+_OUR_DOING = frozenset({End.GOODBYE, End.WITHHELD, End.UNREADABLE})
+_TURNED_AWAY = frozenset({End.REFUSED, End.CLOSING})
+
 #  530 (login needed), 534, 535 and 538 (login not good enough), 523 to 525 (TLS or another password needed, account
 #  closed) and their enhanced codes speak of us, not of the recipient (RFC 4954 §6, RFC 5248).
 _LOGIN_CODES = frozenset({523, 524, 525, 530, 534, 535, 538})
@@ -86,7 +90,9 @@ def judge_reply(step: Step, reply: Reply, host: str, passes_dsn: bool = False, s
     if reply.is_positive:
         return Delivered(reply, host, security, passes_dsn)
     if reply.is_transient:
-        return Deferred(reply, host)
+        #  Before anybody was named, it is not about them; an unknown domain of the sender's is X.1 (RFC 3463 §3.2).
+        is_about_us = step is Step.MAIL and not reply.enhanced.startswith("4.1.")
+        return Deferred(reply, host, feedback=Feedback.TURNED_AWAY if is_about_us else None)
     excuse = _excuse(step, reply)
     if excuse is None:
         return Failed(reply, host)
@@ -108,14 +114,18 @@ def judge_smarthost(outcome: Outcome) -> Outcome:
 
 def judge_end(end: End, reply: Reply | None, detail: str, host: str, maybe_delivered: bool = False) -> Deferred:
     """The outcome for recipients that had no answer when the conversation ended."""
+    feedback = Feedback.NONE if end in _OUR_DOING else Feedback.BAD
+    if reply is not None and end in _TURNED_AWAY:
+        feedback = Feedback.TURNED_AWAY
     if reply is not None and reply.is_transient:
-        return Deferred(reply, host, detail, maybe_delivered)
+        return Deferred(reply, host, detail, maybe_delivered, feedback=feedback)
     code, enhanced = _REPLIES[end]
     #  A 5xx at this stage is about the connection; it is quoted, and not taken for a word about the mail.
     said = f": {reply}" if reply is not None else ""
     who = f"{host} " if host and end is not End.UNREADABLE else ""
     about = f" ({detail})" if detail and not said else ""
-    return Deferred(Reply(code, enhanced, f"{who}{end.value}{about}{said}"), host, detail, maybe_delivered)
+    said_for_it = Reply(code, enhanced, f"{who}{end.value}{about}{said}")
+    return Deferred(said_for_it, host, detail, maybe_delivered, feedback=feedback)
 
 
 def is_about_us(reply: Reply) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from shared.mail.address import Address
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
-from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
+from shared.mail.outcome import Deferred, Delivered, Failed, Feedback, Outcome
 from shared.mail.reply import Reply
 from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop, Tls
@@ -408,6 +408,8 @@ def _not_carried(troubles: Sequence[Unreached]) -> Outcome:
         return Failed(Reply(554, "5.4.6", f"Mail loops back to this host: {last.ended.detail}"), last.host)
     detail = "; ".join(words_of(it) for it in troubles)
     outcome = judge_end(last.ended.end, last.ended.reply, last.ended.detail, last.host)
+    if all(trouble.is_remembered for trouble in troubles):
+        outcome = replace(outcome, feedback=Feedback.NONE)
     if len(withheld) == len(troubles):
         return replace(outcome, detail=detail, retry_after=min(trouble.seconds for trouble in withheld))
     return replace(outcome, detail=detail)

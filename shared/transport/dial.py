@@ -44,10 +44,12 @@ class AddressLookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
-    """No connection that mail could be given to. `host` says where it failed."""
+    """No connection that mail could be given to. `host` says where it failed. `is_remembered`: nobody has tried now,
+    as it was so a moment ago."""
 
     ended: Ended
     host: str
+    is_remembered: bool = False
 
 
 class TokenSource(Protocol):

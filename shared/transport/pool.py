@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
-from shared.mail.outcome import Deferred
+from shared.mail.outcome import Feedback
 from shared.observe import events
 from shared.observe.log import log
 from shared.routing.next_hop import NextHop
 from shared.smtp.client_events import Ended, Finished
 from shared.smtp.ehlo import Extensions
+from shared.smtp.feedback import feedback_of
 from shared.smtp.judge import End
 from shared.transport.back_off import BackOff
 from shared.transport.connection import SmtpConnection
@@ -108,7 +109,7 @@ class HopPool:
         if connection is not None:
             self._give(connection, job)
         elif not self._open and (trouble := self._back_off.recall(self.hop)) is not None:
-            job.answer.set_result(trouble)
+            job.answer.set_result(replace(trouble, is_remembered=True))
         else:
             self._set_timer(job)
             self._waiting.append(job)
@@ -214,10 +215,11 @@ class HopPool:
             return
         #  One more connection after each round of successes, one less after each message that is put off; a
         #  conversation that breaks off takes half of them away.
-        if finished.lacks is None and all(type(outcome) is Deferred for outcome in finished.outcomes.values()):
-            self._limit = max(1.0, self._limit - 1)
-        else:
+        feedback = feedback_of(finished.outcomes.values())
+        if feedback is Feedback.GOOD:
             self._limit = min(self._limit + 1 / self._limit, self._limits.most)
+        elif feedback is not Feedback.NONE:
+            self._limit = max(1.0, self._limit - 1)
         if not jobs:
             self._employ(connection)
 

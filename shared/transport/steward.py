@@ -182,7 +182,9 @@ class Steward:
 
 def _withheld(hop: NextHop, said: str, seconds: float, is_to_wait: bool = False) -> Withheld:
     when = _rounded(seconds)
-    return Withheld(Ended(End.WITHHELD, None, f"{said}; again in {when}"), str(hop), seconds, is_to_wait)
+    return Withheld(
+        Ended(End.WITHHELD, None, f"{said}; again in {when}"), str(hop), seconds=seconds, is_to_wait=is_to_wait
+    )
 
 
 def _rounded(seconds: float) -> str:

@@ -14,9 +14,10 @@ from wires import EHLO, HOP, MESSAGE, TAKEN, TLS_EHLO, Net, only
 from shared.dns.answers import Found, NoData, NoSuchName, Trouble
 from shared.mail.address import parse_address
 from shared.mail.envelope import Envelope, Recipient
-from shared.mail.outcome import Deferred, Delivered, Failed
+from shared.mail.outcome import Deferred, Delivered, Failed, Feedback
 from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop, Tls
+from shared.smtp.feedback import feedback_of
 
 Scene = Callable[[], Coroutine[Any, Any, None]]
 SECOND = NextHop("second.example", 587, Tls.OFF)
@@ -418,6 +419,20 @@ async def test_when_nobody_is_taken_too_many_means_later() -> None:
     peer = await (await net.accept()).open()
     await peer.hear("250 ok", "452 4.5.3 too many", "452 4.5.3 too many", "554 5.5.1 no valid recipients")
     assert [type(outcome) for outcome in (await leg).values()] == [Deferred, Deferred]
+
+
+@played
+async def test_only_what_was_tried_says_something_of_the_host() -> None:
+    net = Net()
+    tried = net.carry()
+    await net.refuse()
+    outcomes = [only(await tried), only(await net.carry())]
+    assert net.dialled == []
+    assert [feedback_of([outcome]) for outcome in outcomes] == [Feedback.BAD, Feedback.NONE]
+    await net.later(60)
+    turned_away = net.carry()
+    await (await net.accept()).hear("450 4.3.2 too many connections")
+    assert feedback_of([only(await turned_away)]) is Feedback.TURNED_AWAY
 
 
 @played
