@@ -22,7 +22,7 @@ from mercury_s.local.redeposit import Redeposit
 from shared.config.model import Config
 from shared.dns.resolver import Resolver
 from shared.mail.envelope import Envelope
-from shared.routing.decide import site_of_client
+from shared.routing.decide import is_from_inside
 from shared.service.post_office import PostOffice
 from shared.transport.carrier import SmtpCarrier
 from shared.transport.pool import PoolLimits
@@ -66,9 +66,7 @@ class Mailroom:
         return Quotas(config.local.quota.default, config.local.quota.over, time.time, self._office.executor)
 
     def _is_inside(self, envelope: Envelope) -> bool:
-        """Logged in, from a site's network, or born on this host."""
-        client = envelope.client.partition(" ")[0]
-        return bool(envelope.login) or not client or site_of_client(self._office.judge.table, client) is not None
+        return is_from_inside(self._office.judge.table, envelope)
 
     def _lmtp(self, config: Config) -> LmtpDrop | None:
         old = self._server

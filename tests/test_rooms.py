@@ -20,13 +20,13 @@ FLOORS = [
     {"shared.delivery", "shared.transport", "shared.control", "shared.survey", "shared.vantage"},
     {"shared.spool", "shared.dns", "shared.tls", "shared.state", "shared.config", "shared.history"},
     {"shared.observe"},  # below those who have something to say: the spool sets an entry aside with an event
-    {"shared.smtp", "shared.mime", "shared.routing", "shared.retry", "shared.dsn", "shared.maildir"},
+    {"shared.smtp", "shared.mime", "shared.dkim", "shared.routing", "shared.retry", "shared.dsn", "shared.maildir"},
     {"shared.mail"},
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
 PURE = {
-    "shared.mail", "shared.smtp", "shared.mime", "shared.routing", "shared.retry", "shared.dsn",
+    "shared.mail", "shared.smtp", "shared.mime", "shared.dkim", "shared.routing", "shared.retry", "shared.dsn",
     "mercury_s.policy", "mercury_e.mx", "mercury_e.reach", "mercury_e.dane", "mercury_e.breaker",
     "mercury_e.mta_sts", "mercury_e.tls_report", "mercury_e.manners",
     "shared.vantage.knock", "shared.vantage.spf", "shared.vantage.light", "shared.vantage.dkim_key",

@@ -24,7 +24,7 @@ EXIT_CODES = {
     DONE: "done",
     SOME_FAILED: "some of it failed, or the answer is no; `doctor`: something is red",
     USAGE: "wrong usage, or a configuration with errors",
-    3: "`doctor` only: something is amber",
+    3: "`doctor` and `dkim check` only: something is amber",
     NOTHING_MATCHED: "nothing matched, or no daemon runs that could be asked",
 }
 
@@ -36,6 +36,7 @@ NOUNS = {
     "completion": "shared.admin.completion:completion",
     "config": "shared.admin.configuration:config",
     "demo": "shared.admin.demo.command:demo",
+    "dkim": "shared.admin.dkim:dkim",
     "doctor": "shared.admin.doctor:doctor",
     "find": "shared.admin.find:find",
     "login": "shared.admin.login:login",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from shared.config.dkim import check_dkim
 from shared.config.filters import check_filters
 from shared.config.hop_checks import check_hop, fault_of_file
 from shared.config.listeners import Listener, ListenerKind, ListenerTls
@@ -19,7 +20,7 @@ from shared.config.login_checks import check_logins
 from shared.config.model import Config
 from shared.config.oauth_checks import check_accounts, check_use
 from shared.config.problem import Problem, shown
-from shared.config.routing import account_address
+from shared.config.routing import account_address, domains_of
 from shared.config.scalars import did_you_mean
 from shared.config.sending import Retry
 from shared.config.sites import Hop, RouteSettings, SiteRetry
@@ -42,6 +43,13 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
     yield from check_local(config)
     yield from check_logins(config)
     yield from check_filters(config.receive.filters)
+    for name, site in config.sites.items():
+        if site.dkim is not None:
+            #  A site with an overlay has a host of its own, and its keys need not lie at the others.
+            yield from check_dkim(site.dkim, is_here=name == config.site or site.overlay is None)
+            if site.dkim.needs_domains and not domains_of(config, name):
+                fault = f"whose mail is signed? Say 'domains', as site {shown(name)} has none of its own"
+                yield site.dkim.origin.problem(fault, "keys")
     for route in config.routes:
         yield from _check_route(route)
     for hop in _hops(config):

@@ -83,6 +83,12 @@ def account_address(smarthost: Smarthost) -> Address | None:
     return login if login.is_ascii else None
 
 
+def domains_of(config: Config, site: str) -> tuple[str, ...]:
+    """Those whose people write from the site: its own where it has some, else all of this host."""
+    overlay = config.sites[site].overlay
+    return overlay.domains if overlay else config.local.domains
+
+
 def _budget(settings: BudgetSettings) -> Budget:
     limits = [Limit(Unit.MESSAGES, rate.count, rate.seconds) for rate in settings.messages]
     limits += [Limit(Unit.RECIPIENTS, rate.count, rate.seconds) for rate in settings.recipients]

@@ -34,15 +34,15 @@ def is_credential(path: Path, environment: Mapping[str, str] = os.environ) -> bo
     return path.is_relative_to(SYSTEMD_CREDENTIALS) or bool(given and path.is_relative_to(given))
 
 
-def fault_of_secret(path: Path) -> str:
-    """What is wrong with a file that holds a password, or nothing."""
+def fault_of_secret(path: Path, make: str = "write the password into it, with mode 0600") -> str:
+    """What is wrong with a file that holds a secret, or nothing. `make`: what to do when there is none."""
     if is_credential(path):
         return ""  # systemd shows each unit its own; the other daemons cannot look
     where = shown(str(path), longest=1000)
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        return f"{where} does not exist: write the password into it, with mode 0600"
+        return f"{where} does not exist: {make}"
     except PermissionError:
         return ""  # a folder that is closed to us holds what another daemon needs; who needs it says so
     except OSError as error:

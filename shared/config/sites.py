@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, model_validator
 
 from shared.config.budget import BudgetSettings, HoursSpan, MailAddress, TimeZone
+from shared.config.dkim import Dkim
 from shared.config.logins import Mechanism
 from shared.config.scalars import (
     Count,
@@ -153,7 +154,7 @@ class Overlay(Setting):
 
 class SiteSettings(Setting):
     """`retry` left out: as everywhere. `language`: of the reports to its senders. `time_zone` None: the host's.
-    `rewrite_sender`: its mail goes to smarthosts in the name of the account there."""
+    `rewrite_sender`: its mail goes to smarthosts in the name of the account there. `dkim`: it is signed."""
 
     networks: tuple[Network, ...] = ()
     delivery: SiteWordOf
@@ -163,6 +164,7 @@ class SiteSettings(Setting):
     overlay: Overlay | None = None
     time_zone: TimeZone | None = None
     rewrite_sender: Flag = False
+    dkim: Dkim | None = None
 
 
 class RouteSettings(Setting):

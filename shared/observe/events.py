@@ -161,6 +161,9 @@ TOKEN_UNWRITTEN = Event("token-unwritten", "a token could not be kept on the dis
 CONSENT_LOST = Event(
     "consent-lost", "an OAuth provider gives no token any more; mail waits until somebody logs in", Priority.ERROR
 )
+DKIM_KEY_UNUSABLE = Event(
+    "dkim-key-unusable", "mail cannot be signed with this key; it waits or goes without", Priority.ERROR
+)
 STS_POLICY_FETCHED = Event("sts-policy-fetched", "a domain's MTA-STS policy was fetched and is in force")
 STS_POLICY_UNUSABLE = Event(
     "sts-policy-unusable", "a domain's MTA-STS policy cannot be fetched, read or kept", Priority.NOTICE

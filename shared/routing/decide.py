@@ -68,6 +68,15 @@ def site_of_client(table: RoutingTable, address: str) -> Site | None:
     return None
 
 
+def is_from_inside(table: RoutingTable, envelope: Envelope) -> bool:
+    """Whether it is mail of our people: logged in, from a site's network, or born on this host.
+
+    `envelope.site` does not tell: a stranger's mail that an alias sends on leaves from here, and is his all the same.
+    """
+    client = envelope.client.partition(" ")[0]
+    return bool(envelope.login) or client in ("", "uid") or site_of_client(table, client) is not None
+
+
 @lru_cache(maxsize=1024)
 def _parse_ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from shared.observe.secret import Secret
@@ -31,6 +31,13 @@ class Credentials:
 
     def read(self, path: str) -> str:
         """The password in the file `path`, without its line end. Raises SecretUnusable."""
+        return self._read(path, _parse).reveal()
+
+    def read_whole(self, path: str) -> str:
+        """All that is in the file, as of a key in PEM. Raises SecretUnusable."""
+        return self._read(path, _text).reveal()
+
+    def _read(self, path: str, parse: Callable[[str, bytes], Secret]) -> Secret:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
@@ -41,15 +48,15 @@ class Credentials:
             mark = (state.st_mtime_ns, state.st_size, state.st_ino, state.st_mode)
             known = self._known.get(path)
             if known is not None and known[0] == mark:
-                return known[1].reveal()
+                return known[1]
             self._check(path, state)
-            secret = _parse(path, os.read(descriptor, LONGEST + 1))
+            secret = parse(path, os.read(descriptor, LONGEST + 1))
         except OSError as error:
             raise SecretUnusable(f"{path}: cannot be read: {error.strerror}")
         finally:
             os.close(descriptor)
         self._known[path] = (mark, secret)
-        return secret.reveal()
+        return secret
 
     def _check(self, path: str, state: os.stat_result) -> None:
         if not stat.S_ISREG(state.st_mode):
@@ -62,14 +69,17 @@ class Credentials:
         return self._guarded is not None and Path(path).resolve().is_relative_to(self._guarded)
 
 
-def _parse(path: str, content: bytes) -> Secret:
+def _text(path: str, content: bytes) -> Secret:
     if len(content) > LONGEST:
         raise SecretUnusable(f"{path}: is longer than a password can be")
     try:
-        text = content.decode()
+        return Secret(content.decode())
     except UnicodeDecodeError:
         raise SecretUnusable(f"{path}: is not UTF-8 text") from None
-    text = text.removesuffix("\n").removesuffix("\r")
+
+
+def _parse(path: str, content: bytes) -> Secret:
+    text = _text(path, content).reveal().removesuffix("\n").removesuffix("\r")
     if not text:
         raise SecretUnusable(f"{path}: is empty: write the password into it")
     if "\0" in text or "\n" in text:

@@ -16,8 +16,10 @@ from shared.delivery.carrier import RoutePlanner
 from shared.dns.resolver import Resolver
 from shared.routing.lane import Lane
 from shared.routing.table import RoutingTable
+from shared.service.credentials import Credentials
 from shared.service.notice import post_notice
 from shared.service.post_office import PostOffice, retry_policy
+from shared.service.signing import Signing, signs
 from shared.service.trouble import StartTrouble
 from shared.tls.client import ClientTls, TrustUnusable
 from shared.transport.bounds import AttemptBounds
@@ -67,6 +69,7 @@ class SendingDaemon:
         self._read_secret = read_secret
         self._authorities = authorities
         self._in_name_of = in_name_of
+        self._read_key = Credentials().read_whole
         #  What is counted and known of hops survives a reload; of smarthosts, a restart, too.
         self._steward = Steward(time.time, config.state if lane is Lane.RELAY else None)
         self._office = PostOffice(config, name, asyncio.get_running_loop(), reactor)
@@ -91,6 +94,7 @@ class SendingDaemon:
             or config.hostname != self._config.hostname
             or config.direct.tls_reports != self._config.direct.tls_reports
             or self._authorities(config) != self._authorities(self._config)
+            or _signing_of(config) != _signing_of(self._config)
         )
         self._config = config
         self._office.use(config)
@@ -176,8 +180,15 @@ class SendingDaemon:
             witness=self._witness(),
             steward=self._steward,
             in_name_of=self._in_name_of,
+            sign=self._signing(),
             tokens=self._tokens,
         )
+
+    def _signing(self) -> Signing | None:
+        is_relay = self._lane is Lane.RELAY
+        if not signs(self._config, is_relay):
+            return None
+        return Signing(self._config, is_relay, lambda: self._office.judge.table, self._read_key, time.time)
 
     def _retire(self, carrier: SmtpCarrier, resolver: Resolver) -> None:
         """Close what the old configuration used, once nothing travels on it any more."""
@@ -190,3 +201,8 @@ class SendingDaemon:
         task = asyncio.ensure_future(close())
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
+
+
+def _signing_of(config: Config) -> object:
+    """All that says which mail is signed, and by whom."""
+    return [(name, site.dkim, site.overlay, config.local.domains, config.site) for name, site in config.sites.items()]

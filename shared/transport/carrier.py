@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.dkim.signed import Signed
 from shared.mail.address import Address
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
@@ -42,6 +43,7 @@ FAREWELL = 1.0
 _STOPPING = Unreached(Ended(End.GOODBYE, None, "this daemon is stopping"), "")
 
 InNameOf = Callable[[Address, Envelope, Content], tuple[Envelope, Content]]
+Sign = Callable[[Envelope, Content], Awaitable[Content | Deferred]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class SmtpCarrier:
     with whatever came of giving one to a hop. `steward`: keeps to the terms of hops and the book of what is known of
     them; a carrier without one has hops without terms. `in_name_of` gives envelope and message as they go to a hop
     that takes mail in the name of its account only. `bounds`: what an attempt may cost; without them every hop is
-    tried.
+    tried. `sign` gives the message as it leaves the house.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class SmtpCarrier:
         witness: Witness | None = None,
         steward: Steward | None = None,
         in_name_of: InNameOf | None = None,
+        sign: Sign | None = None,
         tokens: TokenSource | None = None,
         make_nonce: Callable[[], str] = secrets.token_urlsafe,
         chance: Callable[[], float] = random.random,
@@ -111,6 +114,7 @@ class SmtpCarrier:
         self._infirmary = Infirmary(reactor, self._dialer.dial, self._note_recovered) if are_smarthosts else None
         self._steward = steward
         self._in_name_of = in_name_of
+        self._sign = sign
         self._paces: dict[NextHop, Pace] = {}
         self._pools: dict[NextHop, HopPool] = {}
         self._idle: dict[SmtpConnection, None] = {}
@@ -229,9 +233,14 @@ class SmtpCarrier:
         unanswered: list[Recipient] = []
         most, note, deadline = MOST_RECIPIENTS, "", load.deadline
         while recipients:
+            #  Signed here and not before: it is the bytes that go out, converted or not.
+            leaving = content if self._sign is None else await self._sign(envelope, content)
+            if isinstance(leaving, Deferred):
+                outcomes.update(self._explained(dict.fromkeys(recipients, leaving), leg.reason, before))
+                break
             pool = self._pool(hop)
             batch, rest = first_batch(recipients, min(most, pool.most_recipients), pool.most_domains)
-            result = await pool.submit(envelope, batch, content, deadline)
+            result = await pool.submit(envelope, batch, leaving, deadline)
             if self._witness is not None:
                 self._witness(leg, hop, result)
             if isinstance(result, Unreached):
@@ -247,7 +256,8 @@ class SmtpCarrier:
                 envelope, content, note = fitted
                 continue
             told = self._explained(result.outcomes, leg.reason, before)
-            outcomes.update(with_note(told, note) if note else told)
+            words = "; ".join(filter(None, (note, leaving.words))) if isinstance(leaving, Signed) else note
+            outcomes.update(with_note(told, words) if words else told)
             unanswered += result.unanswered
             if envelope.requiretls:
                 unanswered += [who for who, outcome in result.outcomes.items() if _lacks_requiretls(outcome)]

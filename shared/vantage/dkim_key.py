@@ -1,6 +1,6 @@
 """The public key in a DKIM key record (RFC 6376 §3.6.1, RFC 8463): its kind and size, or what is wrong with it. Pure.
 
-Not here: signatures; whoever signs in front of or behind Mercury has that to himself.
+Not here: private keys and signatures (shared/dkim).
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`fault` in words; then the rest says nothing."""
+    """`fault` in words; then the rest says nothing. `public` is the value of p=."""
 
     kind: str = "rsa"
     bits: int = 0
     is_testing: bool = False
     fault: str = ""
+    public: str = ""
 
 
 def parse_key(record: str) -> Key | None:
@@ -42,13 +43,19 @@ def parse_key(record: str) -> Key | None:
         return Key(fault="the key is not base64")
     is_testing = "y" in tags.get("t", "").split(":")
     if kind == "ed25519":
-        return Key(kind, 256, is_testing) if len(octets) == 32 else Key(fault="an ed25519 key has 32 octets")
-    return _rsa(octets, is_testing) if kind == "rsa" else Key(fault="the key is of a kind that nobody knows")
+        if len(octets) != 32:
+            return Key(fault="an ed25519 key has 32 octets")
+        return Key(kind, 256, is_testing, public=tags["p"])
+    return (
+        _rsa(octets, is_testing, tags["p"]) if kind == "rsa" else Key(fault="the key is of a kind that nobody knows")
+    )
 
 
-def _rsa(octets: bytes, is_testing: bool) -> Key:
+def _rsa(octets: bytes, is_testing: bool, public: str) -> Key:
     try:
         key = load_der_public_key(octets)
     except (ValueError, UnsupportedAlgorithm):
         return Key(fault="the key cannot be read")
-    return Key("rsa", key.key_size, is_testing) if isinstance(key, RSAPublicKey) else Key(fault="it is no RSA key")
+    if not isinstance(key, RSAPublicKey):
+        return Key(fault="it is no RSA key")
+    return Key("rsa", key.key_size, is_testing, public=public)

@@ -80,11 +80,14 @@ def judge_spf(domain: str, address: str, spf: Spf) -> Check:
             )
 
 
-def judge_dkim(name: str, answer: Answer[tuple[str, ...]], keys: Sequence[Key]) -> Check:
-    """`name`: selector._domainkey.domain. `keys`: what its TXT records hold."""
+def judge_dkim(name: str, answer: Answer[tuple[str, ...]], keys: Sequence[Key], ours: str = "") -> Check:
+    """`name`: selector._domainkey.domain. `keys`: what its TXT records hold. `ours`: the public key of the one that
+    we sign with; empty when somebody else signs."""
     if isinstance(answer, Trouble):
         return _unknown("dkim", name, answer.reason)
     publish = "publish the key that signs; the program that signs shows the record"
+    if ours:
+        publish = "publish what `mercury dkim record` prints"
     if not isinstance(answer, Found) or not keys:
         return Check(Light.RED, "dkim", name, "no key is published", publish)
     if len(keys) > 1:
@@ -92,6 +95,8 @@ def judge_dkim(name: str, answer: Answer[tuple[str, ...]], keys: Sequence[Key]) 
     key = keys[0]
     if key.fault:
         return Check(Light.RED, "dkim", name, key.fault, publish)
+    if ours and key.public != ours:
+        return Check(Light.RED, "dkim", name, "another key is published than the one that signs here", publish)
     if key.kind == "rsa" and key.bits < 1024:
         return Check(Light.RED, "dkim", name, f"RSA with {key.bits} bits, which nobody believes", "use 2048 bits")
     if key.kind == "rsa" and key.bits < 2048:

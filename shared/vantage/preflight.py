@@ -40,7 +40,8 @@ class Prober(Protocol):
 @dataclass(frozen=True, slots=True)
 class Flight:
     """What is to be checked. `addresses` as the operator gives them; without, the kernel and then `echo` are asked.
-    `selector` empty: DKIM is not looked at. `hosts`: mail hosts to knock at, on `port` unless they say another."""
+    `selector`: of a key of somebody who signs for us. `keys`: of ours, where each is published, and its record.
+    Without either DKIM is not looked at. `hosts`: mail hosts to knock at, on `port` unless they say another."""
 
     hostname: str
     domains: tuple[str, ...]
@@ -49,6 +50,7 @@ class Flight:
     blocklists: tuple[str, ...]
     hosts: tuple[str, ...]
     port: int
+    keys: tuple[tuple[str, str], ...] = ()
 
 
 async def preflight(
@@ -65,7 +67,7 @@ async def preflight(
     checks += await asyncio.gather(*(_check_name(names, address, flight.hostname) for address in addresses))
     for address in addresses:
         checks += await _check_spf(names, address, flight)
-    checks += await _check_dkim(names, flight)
+    checks += await _check_dkim(names, flight) + await check_keys(names, flight.keys)
     checks += await asyncio.gather(
         *(_check_listing(names, address, zone) for address in addresses for zone in flight.blocklists)
     )
@@ -125,8 +127,12 @@ async def _check_spf(names: Names, address: str, flight: Flight) -> list[Check]:
 
 
 async def _check_dkim(names: Names, flight: Flight) -> list[Check]:
+    if not flight.selector and flight.keys:
+        return []
     if not flight.selector:
-        to_do = "say under which name your key stands: --selector, or preflight.dkim_selector"
+        to_do = (
+            "sign (mercury dkim key), or say under which name your key stands: --selector, or preflight.dkim_selector"
+        )
         return [Check(Light.AMBER, "dkim", ", ".join(flight.domains), "not looked at: no selector is known", to_do)]
     checks = []
     for domain in flight.domains:
@@ -134,6 +140,17 @@ async def _check_dkim(names: Names, flight: Flight) -> list[Check]:
         answer = await names.strings(name)
         keys = [key for key in map(parse_key, answer.values) if key] if isinstance(answer, Found) else []
         checks.append(judge_dkim(name, answer, keys))
+    return checks
+
+
+async def check_keys(names: Names, keys: Sequence[tuple[str, str]]) -> list[Check]:
+    """Whether each of our keys, by its name in the DNS, is published with this record."""
+    checks = []
+    for name, record in keys:
+        answer = await names.strings(name)
+        found = [key for key in map(parse_key, answer.values) if key] if isinstance(answer, Found) else []
+        ours = parse_key(record)
+        checks.append(judge_dkim(name, answer, found, ours.public if ours else ""))
     return checks
 
 

@@ -96,6 +96,7 @@ def test_every_noun_is_there() -> None:
         "completion",
         "config",
         "demo",
+        "dkim",
         "find",
         "doctor",
         "login",
