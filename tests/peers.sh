@@ -74,25 +74,29 @@ install() {
 # shellcheck disable=SC2086  # a list of words
 [ -z "$missing" ] || install $missing
 
-# Exim and OpenSMTPD, the same way: smarthosts and mail exchangers that are not ours. One that cannot be had here is left
+# Exim, OpenSMTPD and postgrey, the same way: smarthosts and mail exchangers that are not ours. One that cannot be had here is left
 # out, and its tests say so.
-unpacked() {  # PACKAGE FOLDER PROGRAM
-    [ ! -x ".peers/$2/usr/sbin/$3" ] || return 0
+unpacked() {  # FOLDER PROGRAM PACKAGE...
+    into=.peers/$1 program=.peers/$1/usr/sbin/$2
+    shift 2
+    [ ! -x "$program" ] || return 0
     has apt-get && has dpkg-deb || return 0
     folder=$(mktemp -d)
     chmod 755 "$folder"
-    if (cd "$folder" && apt-get download -q "$1" >/dev/null 2>&1) ||
-        { $as_root apt-get update -q >/dev/null 2>&1 && (cd "$folder" && apt-get download -q "$1" >/dev/null 2>&1); }; then
-        mkdir -p ".peers/$2"
-        dpkg-deb -x "$folder"/"$1"_*.deb ".peers/$2"
+    if (cd "$folder" && apt-get download -q "$@" >/dev/null 2>&1) ||
+        { $as_root apt-get update -q >/dev/null 2>&1 && (cd "$folder" && apt-get download -q "$@" >/dev/null 2>&1); }; then
+        mkdir -p "$into"
+        for file in "$folder"/*.deb; do dpkg-deb -x "$file" "$into"; done
         # shellcheck disable=SC2046
-        ! ldd ".peers/$2/usr/sbin/$3" | grep -q 'not found' ||
+        ! ldd "$program" 2>/dev/null | grep -q 'not found' ||
             install $(dpkg-deb -f "$folder"/"$1"_*.deb Depends | tr ',' '\n' | sed 's/^ *//;s/[ (|].*//' | grep '^lib')
     fi
     rm -rf "$folder"
 }
-unpacked exim4-daemon-light exim exim4
-unpacked opensmtpd opensmtpd smtpd
+unpacked exim exim4 exim4-daemon-light
+unpacked opensmtpd smtpd opensmtpd
+# A greylist, with the Perl that it wants.
+unpacked postgrey postgrey postgrey libberkeleydb-perl libio-multiplex-perl libnet-dns-perl libnet-server-perl libnetaddr-ip-perl
 
 runs() { LD_LIBRARY_PATH=$LIBRARIES ldd "$POSTFIX/usr/sbin/smtp-sink" 2>/dev/null | grep -q '=>' &&
     ! LD_LIBRARY_PATH=$LIBRARIES ldd "$POSTFIX/usr/sbin/smtp-sink" | grep -q 'not found'; }

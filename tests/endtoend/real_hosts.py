@@ -64,6 +64,7 @@ smtpd_error_sleep_time = 0
 smtpd_sasl_path = {root}/login
 smtpd_recipient_restrictions = check_recipient_access inline:{{refused@partner.example=REJECT,
   refused@elsewhere.example=REJECT}}, permit_sasl_authenticated, reject_unauth_destination
+{more}
 """
 _MASTER = """\
 {address}:{port} inet n - n - - smtpd
@@ -186,7 +187,9 @@ def why_not(kind: str) -> str:
 
 
 class RealHost:
-    def __init__(self, kind: str, far: tuple[str, int], address: str = ADDRESS) -> None:
+    """`far` is where it hands mail on; `more` are lines for the main.cf of Postfix."""
+
+    def __init__(self, kind: str, far: tuple[str, int], address: str = ADDRESS, more: str = "") -> None:
         self.kind, self.address = kind, address
         self.port = free_port(address)
         self.root = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir="/tmp"))
@@ -194,7 +197,7 @@ class RealHost:
         self.certificate, key = self._make_certificate()
         self._facts = {
             "root": self.root, "address": address, "port": self.port, "far": far[0], "far_port": far[1],
-            "certificate": self.certificate, "key": key, "package": POSTFIX, "password": PASSWORD,
+            "certificate": self.certificate, "key": key, "package": POSTFIX, "password": PASSWORD, "more": more,
         }  # fmt: skip
         self._make_accounts()
         self._helpers: list[Process] = []

@@ -318,8 +318,9 @@ ROWS = (
     Row(
         "R-33",
         "servers of others as smarthosts (Postfix with Dovecot, Exim), and with OpenSMTPD as mail exchangers",
-        "what arrives is what was sent; a login refused waits, a recipient refused goes back",
-        ("endtoend/test_real_hosts.py",),
+        "what arrives is what was sent; a login refused waits, a recipient refused goes back; postgrey and a Postfix of "
+        "few connections get what they want",
+        ("endtoend/test_real_hosts.py", "endtoend/test_manners_to_postfix.py"),
     ),
     Row(
         "H-02",
