@@ -18,6 +18,7 @@ from shared.admin.schema import schema
 from shared.config.model import Config
 from shared.config.names import group_in
 from shared.config.setting import Setting
+from shared.config.standing import restarts
 from shared.history.selection import KEPT
 from shared.observe import events, metrics
 from shared.observe.events import Event
@@ -115,12 +116,16 @@ def settings_page() -> str:
         "Every setting of the file, in the order of the models that read it: names and types are theirs, defaults and\n"
         "meanings those of [configuration.md](configuration.md), which says the rest. `sites.*` stands for any name,\n"
         "`[]` for each of a list; – is a setting that must be given. `mercury config explain KEY` tells the same of one.\n\n"
-        "| setting | type | default | meaning |\n|---|---|---|---|\n"
+        "A size is in octets, or a number with K, M, G, T; a time in seconds, or with ms, s, m, h, d, w; a rate a number and a time\n"
+        "(`60/1m`); a percentage a number with or without %. A changed setting is put in force by `mercury reload`, where nothing\n"
+        "else is said: *restart* are those that only a restart of the daemons puts in force, and `restart-needed` says so.\n\n"
+        "| setting | type | default | in force by | meaning |\n|---|---|---|---|---|\n"
     )
     for name, kind in _settings(Config, made, made["$defs"], ""):
         meaning = known[name]
         first = re.split(r"(?<=\.) ", meaning.text, maxsplit=1)[0]
-        text += f"| `{name}` | {_cell(kind)} | {_cell(meaning.default)} | {_cell(first)} |\n"
+        force = "" if kind == "group" else f"*restart* of {', '.join(who)}" if (who := restarts(name)) else "reload"
+        text += f"| `{name}` | {_cell(kind)} | {_cell(meaning.default)} | {force} | {_cell(first)} |\n"
     return text
 
 
@@ -143,6 +148,8 @@ def _type(schema: dict[str, Any], groups: dict[str, Any]) -> str:
         return ", ".join(str(word) for word in schema.get("enum", [schema.get("const")]))
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_type(one, groups) for one in schema["anyOf"] if one.get("type") != "null"))
+    if schema.get("format") in _MEASURES:
+        return _MEASURES[schema["format"]]
     kind = schema.get("type", "group")
     if kind == "array":
         return f"list of: {_type(schema['items'], groups)}"
@@ -152,6 +159,13 @@ def _type(schema: dict[str, Any], groups: dict[str, Any]) -> str:
     return " or ".join(_WORDS[each] for each in ([kind] if isinstance(kind, str) else kind) if each != "null")
 
 
+_MEASURES = {
+    "size": "size, in octets",
+    "time-span": "time, in seconds",
+    "percent": "percentage",
+    "rate": "rate, per time",
+    "tls-version": "version of TLS",
+}
 _WORDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "yes or no", "group": "group"}
 
 PAGES = {

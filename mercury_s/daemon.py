@@ -112,15 +112,6 @@ class ReceivingDaemon:
         certificates = _load_certificates(config, self._demands)
         people = People(config, self._logins, self._failures)
         self._office.use(config)
-        if config.receive.listeners != self._config.receive.listeners:
-            self._say_restart("receive.listeners")
-        if config.receive.workers != self._config.receive.workers:
-            self._say_restart("receive.workers")
-        if (config.pickup_folder, config.receive.pickup.enabled) != (
-            self._config.pickup_folder,
-            self._config.receive.pickup.enabled,
-        ):
-            self._say_restart("receive.pickup")
         await self._people.authenticator.close()  #  for who still asks it, it opens again what it needs
         self._config, self._people, self._certificates = config, people, certificates
         self._porter.use(config.receive.blacklist)
@@ -263,10 +254,6 @@ class ReceivingDaemon:
         #  A worker looks for its program where we were found, never in a folder we happen to stand in.
         safe = [] if sys.path[0] in ("", os.getcwd()) else ["-P"]
         return spawn_process([sys.executable, *safe, "-m", "mercury_s"], number, descriptors)
-
-    def _say_restart(self, setting: str) -> None:
-        if self._seat is None:
-            log.event(events.RESTART_NEEDED, setting=setting)
 
     def _listen(self, listener: Listener, sockets: list[socket.socket]) -> None:
         known: dict[tuple[int, People, bool], ListenerTerms] = {}

@@ -17,15 +17,21 @@ from shared.config.names import group_in
 from shared.config.setting import Setting
 
 _TEXT: JsonSchemaValue = {"type": "string"}
-_NUMBER_OR_TEXT: JsonSchemaValue = {"type": ["number", "string"]}
+
+
+def _measure(name: str) -> JsonSchemaValue:
+    """`name` is no format that a validator knows; it says what the number or text measures."""
+    return {"type": ["number", "string"], "format": name}
+
+
 #  What may be written differs from what it becomes: by the name of the parser.
 _WRITTEN: dict[str, JsonSchemaValue] = {
-    "parse_size": _NUMBER_OR_TEXT,
-    "parse_quota": _NUMBER_OR_TEXT,
-    "parse_duration": _NUMBER_OR_TEXT,
-    "parse_percent": _NUMBER_OR_TEXT,
-    "parse_rate": _NUMBER_OR_TEXT,
-    "parse_tls_floor": _NUMBER_OR_TEXT,
+    "parse_size": _measure("size"),
+    "parse_quota": _measure("size"),
+    "parse_duration": _measure("time-span"),
+    "parse_percent": _measure("percent"),
+    "parse_rate": _measure("rate"),
+    "parse_tls_floor": _measure("tls-version"),
     "parse_network": _TEXT,
     "parse_port": {"type": "integer", "minimum": 1, "maximum": 65535},
 }

@@ -1,11 +1,12 @@
-"""Every setting in force with its value and where it came from, one a line; and which differ between two of them.
+"""Every setting in force with its value and where it came from, one a line; which differ between two of them, and
+which of these only a restart puts in force.
 
 Names are dotted, as in `sites.hq.smarthosts[0].host`. Not here: what a setting means (meanings.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,39 @@ def changed_keys(old: Config, new: Config) -> list[str]:
     before, after = ({one.key: one.value for one in standings(config)} for config in (old, new))
     absent = object()
     return [key for key in (before | after) if before.get(key, absent) != after.get(key, absent)]
+
+
+_EVERY = ("mercury-s", "mercury-c", "mercury-e", "mercury-web")
+_TRANSPORT = _EVERY[:3]
+#  What a reload leaves as it is, by the daemons whom it concerns.
+_RESTART = {
+    "spool": _EVERY,
+    "state": _EVERY,
+    "run": _EVERY,
+    "receive.listeners": ("mercury-s",),
+    "receive.workers": ("mercury-s",),
+    "receive.pickup.enabled": ("mercury-s",),
+    "receive.pickup.folder": ("mercury-s",),
+    "metrics.listen": _TRANSPORT,
+    "web.listen": ("mercury-web",),
+}
+
+
+def restarts(name: str) -> tuple[str, ...]:
+    """The daemons that must be restarted after a change of the setting; none: a reload does it."""
+    return next(
+        (who for setting, who in _RESTART.items() if f"{name}.".startswith((f"{setting}.", f"{setting}["))), ()
+    )
+
+
+def need_restart(daemon: str, changed: Iterable[str]) -> list[str]:
+    """Which of the settings that a restart of `daemon` puts in force are among `changed`."""
+    names = [f"{name}." for name in changed]
+    return [
+        setting
+        for setting, who in _RESTART.items()
+        if daemon in who and any(name.startswith((f"{setting}.", f"{setting}[")) for name in names)
+    ]
 
 
 def _group(prefix: str, group: Setting, dumped: dict[str, Any]) -> Iterator[Standing]:

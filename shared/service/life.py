@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from shared.config.load import ConfigErrors
 from shared.config.model import Config
-from shared.config.standing import changed_keys
+from shared.config.standing import changed_keys, need_restart
 from shared.observe import events
 from shared.observe.faults import fault
 from shared.observe.log import EventLog
@@ -154,6 +154,8 @@ class Life:
             await daemon.reload(config)
             self._config, self._changed = config, changed
             self._tell(events.CONFIG_RELOADED, changed=_few(changed) or "nothing")
+            for setting in need_restart(self._name, changed):
+                self._tell(events.RESTART_NEEDED, setting=setting)
         except ConfigErrors as errors:
             for problem in errors.problems:
                 self._log.event(events.CONFIG_REFUSED, problem=str(problem))

@@ -11,7 +11,6 @@ import socket
 
 from shared.config.model import Config
 from shared.history.keeper import Keeper, Terms
-from shared.observe import events
 from shared.observe.log import log
 from shared.service.exporter import Counter, Exporter
 from shared.service.life import Daemon, Progressing
@@ -46,8 +45,6 @@ class Observed:
 
     async def reload(self, config: Config) -> None:
         await self._daemon.reload(config)
-        if config.metrics != self._config.metrics and not self._worker:
-            log.event(events.RESTART_NEEDED, setting="metrics")
         self._use(config)
 
     async def stop(self, grace: float) -> None:

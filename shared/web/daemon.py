@@ -61,8 +61,6 @@ class WebDaemon:
         self._streams.start()
 
     async def reload(self, config: Config) -> None:
-        if config.web.listen != self._config.web.listen:
-            log.event(events.RESTART_NEEDED, setting="web.listen")
         if config.local.users != self._config.local.users:
             log.event(events.RESTART_NEEDED, setting="local.users")
         before, self._office = self._office, Office(config)

@@ -17,6 +17,7 @@ from shared.config.yaml import Items, Settings, read_yaml
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLE = ROOT / "etc/mercury.yaml"
 REFERENCE = ROOT / "docs/configuration.md"
+TABLE = ROOT / "docs/settings.md"
 
 #  What the sample shows an example of, as its default is nothing, everything or up to the host.
 EXAMPLES = (
@@ -109,6 +110,28 @@ def table() -> dict[str, str]:
 
 def test_the_reference_has_every_setting_and_no_other() -> None:
     assert sorted(table()) == sorted(names_of())
+
+
+def test_every_setting_says_what_it_means() -> None:
+    """In a sentence, and with its default, unless it is a group; docs/settings.md takes both from there."""
+    rows = re.findall(r"(?m)^\| `([^`]+)` \| ([^|]*?) ?\| (.*?) ?\|$", REFERENCE.read_text())
+    assert {name for name, _, _ in rows} == set(names_of())
+    for name, default, text in rows:
+        assert len(text.split()) > 1 and text.endswith("."), f"{name}: {text!r} is no sentence"
+        is_group = any(other.startswith((f"{name}.", f"{name}[]")) for other in names_of())
+        assert default or is_group, f"{name} says no default"
+
+
+def test_the_table_has_every_setting_with_its_type_and_what_puts_it_in_force() -> None:
+    rows = re.findall(r"(?m)^\| `([^`]+)` \| ([^|]*?) \| ([^|]*?) ?\| ([^|]*?) ?\| (.*?) ?\|$", TABLE.read_text())
+    assert [row[0] for row in rows] == list(names_of())
+    for name, kind, _, force, text in rows:
+        assert kind and text.endswith("."), name
+        assert force or kind == "group", name
+    forces = {row[0]: row[3] for row in rows}
+    assert forces["retry.first"] == "reload" and forces["receive.listeners[].port"] == "*restart* of mercury-s"
+    kinds = {row[0]: row[1] for row in rows}
+    assert kinds["retry.first"] == "time, in seconds" and kinds["receive.max_message_size"] == "size, in octets"
 
 
 def test_the_defaults_in_the_reference_are_the_defaults() -> None:

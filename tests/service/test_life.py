@@ -73,10 +73,14 @@ class Stage:
         return self.next_config
 
     def run(
-        self, daemon: Daemon, act: Callable[[Life], Coroutine[Any, Any, None]], grace: float = 0.01
+        self,
+        daemon: Daemon,
+        act: Callable[[Life], Coroutine[Any, Any, None]],
+        grace: float = 0.01,
+        name: str = "mercury-x",
     ) -> BaseException | None:
         async def main() -> BaseException | None:
-            life = Life("mercury-x", self.log, self.manager, self.load, grace=grace)
+            life = Life(name, self.log, self.manager, self.load, grace=grace)
             acting = asyncio.ensure_future(act(life))
             end = await life.live(lambda config: daemon, OLD)
             acting.cancel()
@@ -150,6 +154,23 @@ def test_a_good_reload_reaches_the_daemon() -> None:
     assert told == [Reloaded("", ("retry.first",)), Reloaded("")]
     assert stage.manager.heard[1].startswith("RELOADING=1\nMONOTONIC_USEC=")
     assert stage.manager.heard[2] == "READY=fine" and "config-reloaded" in stage.events
+
+
+def test_what_only_a_restart_puts_in_force_is_said_by_those_whom_it_concerns() -> None:
+    changed = parse(
+        "spool: /elsewhere\nmetrics: {listen: 9925}\nreceive: {listeners: [{port: 26}]}\nretry: {first: 1m}\n",
+        Path("m.yaml"),
+        lambda: "a.example",
+    )
+    for name, settings in (
+        ("mercury-s", ["spool", "receive.listeners", "metrics.listen"]),
+        ("mercury-c", ["spool", "metrics.listen"]),
+        ("mercury-web", ["spool"]),
+    ):
+        stage, said = Stage(), []
+        with stage.log.watched(lambda event, fields, said=said: said.append((event, fields.get("setting")))):
+            stage.run(FakeDaemon(), reloading(stage, changed), name=name)
+        assert [setting for event, setting in said if event == "restart-needed"] == settings
 
 
 def test_a_bad_reload_keeps_the_old_and_says_so_until_a_good_one() -> None:
