@@ -36,8 +36,10 @@ if has perl; then
     perl -MAuthen::SASL -e1 2>/dev/null || missing="$missing libauthen-sasl-perl"
     # A parser of reports that is not Python's.
     perl -MMIME::Parser -e1 2>/dev/null || missing="$missing libmime-tools-perl"
+    # A reader of signatures that is not Python's.
+    perl -MMail::DKIM -e1 2>/dev/null || missing="$missing libmail-dkim-perl"
 else
-    missing="$missing libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl libmime-tools-perl"
+    missing="$missing libnet-ssleay-perl libio-socket-ssl-perl libauthen-sasl-perl libmime-tools-perl libmail-dkim-perl"
 fi
 
 install() {
