@@ -40,21 +40,41 @@ def load(path: Path, hostname: Callable[[], str] = hostname_of_this_host, in_pla
     `in_place_of`: read it as if it stood there.
     """
     place = in_place_of or path
-    document, problems = read_yaml(_text_of(path), str(path))
-    for part in parts_of(place):
-        more, faults = read_yaml(_text_of(part), str(part))
-        problems += [*faults, *merge(document, more)]
+    document: Settings | None = None
+    problems: list[Problem] = []
+    is_whole = True
+    for file in (path, *parts_of(place)):
+        try:
+            more, faults = read_yaml(_text_of(file), str(file))
+        except ConfigErrors as errors:
+            problems += errors.problems
+            is_whole = False
+            continue
+        problems += faults
+        if document is None:
+            document = more
+        else:
+            problems += merge(document, more)
+    if document is None or not is_whole:
+        #  What is said about settings that stand in a file that could not be read would be guesses.
+        raise ConfigErrors(problems)
     return _config_of(document, problems, place, hostname)
 
 
 def parts_of(path: Path) -> list[Path]:
-    """The files that are read after the one at `path`: those of the folder conf.d beside it, by name."""
+    """The files that are read after the one at `path`: `*.yaml` of the folder conf.d beside it, by name; hidden ones
+    are left, as by a shell. Raises ConfigErrors, also for a name that is nearly right: nobody would see that it is
+    passed over."""
     try:
-        return sorted(part for part in (path.parent / PARTS).iterdir() if part.suffix == ".yaml")
+        found = sorted(part for part in (path.parent / PARTS).iterdir() if not part.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise ConfigErrors([Problem(str(path.parent / PARTS), 0, 0, f"cannot be read: {error.strerror}")])
+    if wrong := [part for part in found if part.suffix.lower() in (".yaml", ".yml") and part.suffix != ".yaml"]:
+        text = "is not read, as its name does not end with .yaml: rename it"
+        raise ConfigErrors([Problem(str(part), 0, 0, text) for part in wrong])
+    return [part for part in found if part.suffix == ".yaml"]
 
 
 def _text_of(path: Path) -> str:

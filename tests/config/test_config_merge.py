@@ -60,6 +60,46 @@ def test_faults_are_told_with_the_file_they_stand_in(tmp_path: Path) -> None:
     ]
 
 
+def test_files_that_cannot_be_read_are_told_all_together_and_hidden_ones_are_not_read(tmp_path: Path) -> None:
+    path = house(tmp_path, b="bad: [\n", c="a: 1\n---\nb: 2\n", d="", e="hostname: x.example\n")
+    folder = tmp_path / "conf.d"
+    (folder / "a.yaml").mkdir()
+    (folder / "f.yaml").symlink_to("/nowhere/at/all")
+    (folder / "g.yaml").write_bytes(b"site: hq\n# \xff\n")
+    (folder / ".h.yaml").write_text("not: [ours")
+    (folder / "i.yaml.bak").write_text("not: [ours")
+    with pytest.raises(ConfigErrors) as caught:
+        load(path)
+    assert [str(problem).removeprefix(str(folder))[:40] for problem in caught.value.problems] == [
+        "/a.yaml: error: cannot be read: Is a dir",
+        "/b.yaml:2:1: error: while parsing a flow",
+        "/c.yaml:2:1: error: expected a single do",
+        "/e.yaml:1:1: error: 'hostname' is alread",
+        "/f.yaml: error: cannot be read: No such ",
+        "/g.yaml:2:3: error: the file is not UTF-",
+    ]
+
+
+def test_an_empty_part_and_no_folder_at_all_change_nothing(tmp_path: Path) -> None:
+    path = house(tmp_path, a="", b="# nothing yet\n")
+    whole = load(path)
+    for part in (tmp_path / "conf.d").iterdir():
+        part.unlink()
+    (tmp_path / "conf.d").rmdir()
+    assert load(path) == whole
+    (tmp_path / "conf.d").write_text("not a folder")
+    assert load(path) == whole
+
+
+def test_a_name_that_is_nearly_right_is_not_passed_over(tmp_path: Path) -> None:
+    path = house(tmp_path)
+    for name in ("site.yml", "SITE.YAML"):
+        (tmp_path / "conf.d" / name).write_text("site: hq\n")
+    with pytest.raises(ConfigErrors) as caught:
+        load(path)
+    assert ["is not read" in problem.text for problem in caught.value.problems] == [True, True]
+
+
 def test_what_changed_is_told_by_names_and_not_by_lines_or_values(tmp_path: Path) -> None:
     old = load(house(tmp_path))
     (tmp_path / "mercury.yaml").write_text("\n\n" + MAIN.replace("hold", "direct"))
