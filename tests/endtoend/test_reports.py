@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
+import signal
 import smtplib
 import subprocess
+from pathlib import Path
 
 import pytest
 from clients import send
 from deadline import eventually
 from mailsite import Site
-from peers import FarEnd
+from peers import FarEnd, SmtpSink
+from process import free_port
+from setting import Stage
 from test_bounce import reports, status
 
 #  For each part its type, how it is encoded and its lines, decoded; and whatever the parser has to complain about.
@@ -109,3 +115,83 @@ def test_a_postmaster_elsewhere_who_is_refused_makes_no_loop(site: Site, far_end
     assert len(site.events("message-bounced")) == 1
     [path] = site.entries("hold")
     assert "treble" in path.read_text()
+
+
+WISHES = ("NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;first+2Bname@elsewhere.example")
+
+
+@pytest.mark.parametrize("knows_dsn", [True, False], ids=["next hop with DSN", "next hop without"])
+def test_wishes_are_passed_on_or_answered_here(site: Site, stage: Stage, tmp_path: Path, knows_dsn: bool) -> None:
+    """RFC 3461 §5.2: a next hop that knows DSN is told all of it, of another we report that it has been relayed."""
+    sink = SmtpSink(tmp_path, free_port("127.0.0.1"), *(() if knows_dsn else ("-N",)))
+    stage.peer(sink)
+    site.relay_to(sink.hop)
+    site.write_config()
+    site.start("sc")
+    with smtplib.SMTP("127.0.0.1", site.port, local_hostname="client.example", timeout=60) as client:
+        client.sendmail(
+            "anna@hq.example", ["x@elsewhere.example"], b"Subject: token-wish-.\r\n\r\n",
+            ("RET=HDRS", "ENVID=QQ+2B314159"), WISHES,
+        )  # fmt: skip
+    eventually(lambda: site.events("message-finished"), what="it is there")
+    eventually(site.is_empty)
+    [letter] = sink.find("token-wish-.")
+    head = letter.decode()
+    asked = [word in head for word in ("RET=HDRS", "ENVID=QQ+2B314159", *WISHES)]
+    assert asked == [knows_dsn] * 4, head
+    if knows_dsn:
+        assert not reports(site, "anna"), "the next hop will tell"
+        return
+    [report] = reports(site, "anna")
+    about_message, about_recipient = status(report)
+    assert about_message["Original-Envelope-Id"] == "QQ+314159"
+    assert about_recipient["Original-Recipient"] == "rfc822; first+name@elsewhere.example"
+    assert (about_recipient["Action"], about_recipient["Status"][0]) == ("relayed", "2")
+
+
+def test_a_sender_beyond_ascii_gets_a_global_report(site: Site, far_end: FarEnd) -> None:
+    """RFC 6533: UTF-8 in the fields, and types of their own, as both parsers read them."""
+    site.add_users("jürgen")
+    site.relay_to(far_end.hop)
+    site.write_config()
+    site.start("sc")
+    send(
+        site.port, "jürgen@hq.example", ["refused-müller@elsewhere.example"],
+        "Subject: token-global-. Grüße\r\n\r\n".encode(), ("SMTPUTF8", "BODY=8BITMIME"),
+    )  # fmt: skip
+    eventually(lambda: site.mailbox("jürgen"), what="a report")
+    [raw] = site.mailbox("jürgen")
+    report = email.message_from_bytes(raw, policy=email.policy.default)
+    assert report.get_content_type() == "multipart/report"
+    assert report.get_param("report-type") == "global-delivery-status"
+    lines = read_by_perl(raw)
+    assert not [line for line in lines if line.startswith("complaint")]
+    types = [line.split()[1] for line in lines if line.startswith("part:")]
+    assert types == ["text/plain", "message/global-delivery-status", "message/global"]
+    assert "line: Final-Recipient: utf-8; refused-müller@elsewhere.example" in lines
+    assert "line: Subject: token-global-. Grüße" in lines
+
+
+def test_the_sender_is_warned_once_over_restarts_and_ways(site: Site) -> None:
+    site.config["retry"].update({"warn_after": "2s"})
+    site.write_config()
+    site.start("sce")
+    send(site.port, "anna@hq.example", ["x@elsewhere.example"], b"Subject: token-late-.\r\n\r\n")
+
+    def attempts() -> int:
+        return len(site.events("recipient-deferred"))
+
+    eventually(lambda: reports(site, "anna"), what="a warning")
+    assert status(reports(site, "anna")[0])[1]["Action"] == "delayed"
+    site.stop("c")
+    site.start("c")
+    tried = attempts()
+    eventually(lambda: attempts() > tried + 1, what="attempts after the restart")
+    site.here["delivery"] = "direct"
+    site.write_config()
+    for letter in "sce":
+        site.daemons[letter].signal(signal.SIGHUP)
+    eventually(lambda: site.entries("direct"), what="it goes another way")
+    tried = attempts()
+    eventually(lambda: attempts() > tried + 1, what="attempts on the other way")
+    assert len(reports(site, "anna")) == 1
