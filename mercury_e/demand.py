@@ -90,7 +90,7 @@ def _by_dane(hop: NextHop, demand: Demand, dane: Dane, domain: str) -> NextHop |
         return _with(hop, Tls.DANE, Trust(associations=dane.records, names=names), dane.base)
     if demand.tls is Tls.DANE:
         return "none of its TLSA records can be used, and a route demands DANE"
-    return _with(hop, Tls.ENCRYPT, NO_MORE_TRUST, dane.base)
+    return _with(hop, Tls.ENCRYPT, Trust(unusable=dane.base), dane.base)
 
 
 def _by_policy(hop: NextHop, demand: Demand) -> NextHop | str:

@@ -88,6 +88,8 @@ class ReportDesk:
             is_held = shown["policy-type"] == "sts"
             if isinstance(result, Finished):
                 failure = failure_in(result, is_held)
+                if failure is None and hop.trust.unusable:
+                    failure = "tlsa-invalid", "none of its TLSA records can be used"
                 if failure is None and is_held and known is not None and not known.policy.allows(hop.host):
                     failure = "validation-failure", "the MTA-STS policy of the domain does not name it"
             elif (failure := failure_of(result.ended)) is None:

@@ -78,6 +78,8 @@ def shown_policy(domain: str, hop: NextHop, policy: Policy | None, text: str = "
             f"{usage} {selector} {kind} {data.hex()}" for usage, selector, kind, data in hop.trust.associations
         ]
         return {"policy-type": "tlsa", "policy-string": records, "policy-domain": hop.certified_name or hop.host}
+    if hop.trust.unusable:
+        return {"policy-type": "tlsa", "policy-string": [], "policy-domain": hop.trust.unusable}
     if policy is not None and policy.mode is not Mode.NONE:
         return {
             "policy-type": "sts",
@@ -107,12 +109,16 @@ def failure_in(finished: Finished, is_held: bool) -> tuple[str, str] | None:
     return (_kind(doubt), doubt[:200]) if is_held and doubt else None
 
 
+#  What OpenSSL says of authorities that nobody here believes, and what shared/tls/dane.py says.
+_NOT_TRUSTED = ("self-signed", "self signed", "unable to get", "unable to verify", "does not lead to the authority")
+
+
 def _kind(words: str) -> str:
     if "expired" in words:
         return "certificate-expired"
     if "does not name" in words:
         return "certificate-host-mismatch"
-    if "self-signed" in words or "self signed" in words or "unable to get" in words:
+    if any(part in words for part in _NOT_TRUSTED):
         return "certificate-not-trusted"
     return "validation-failure"
 

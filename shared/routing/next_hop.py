@@ -32,6 +32,7 @@ class Trust:
     what `verify` demands. `authorities`, `certificate` and `key` are paths of PEM files; what is signed by
     `authorities` is believed and nothing else. `associations` are usable TLSA records (usage, selector, matching,
     data), and `names` those that, beside the host's own, a certificate may have when they speak of its authority.
+    `unusable` is where records stand of which none can be used: nothing is demanded for them, and reports tell it.
     """
 
     pins: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Trust:
     key: str = ""
     associations: tuple[tuple[int, int, int, bytes], ...] = ()
     names: tuple[str, ...] = ()
+    unusable: str = ""
 
 
 NO_MORE_TRUST = Trust()

@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import dkim
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -28,6 +29,7 @@ from process import free_port
 from setting import Stage
 from signed_zones import SignedZone, Validator
 
+from shared.dkim.private_key import make_key
 from tests.fakes.certificates import make_authority, make_certificate
 
 KINDS = ("good", "expired", "misnamed", "self", "none")
@@ -317,6 +319,10 @@ def test_requiretls_is_passed_on_by_the_host_that_offers_it(world: World, office
 def test_domains_that_ask_are_told_when_the_day_is_over(world: World, office: Site) -> None:
     """TLS-RPT: by mail and by HTTPS, about a day that was counted before a restart."""
     office.config["direct"]["tls_reports"] = True
+    key = make_key("ed25519")
+    (office.root / "reports.pem").write_bytes(key.as_pem())
+    (office.root / "reports.pem").chmod(0o600)
+    office.here["dkim"] = {"keys": [{"selector": "reports", "key_file": str(office.root / "reports.pem")}]}
     office.write_config()
     office.stop("e")
     office.start("e")
@@ -341,6 +347,9 @@ def test_domains_that_ask_are_told_when_the_day_is_over(world: World, office: Si
     book.write_text(json.dumps({**counted, "day": "2026-01-01"}))
     office.start("e")
     mails = eventually(lambda: world.far_ends[-1].find("Report Domain: by-mail.plain.test"), seconds=60)
+    #  RFC 8460 §3: unsigned reports by mail are not looked at.
+    verifier = dkim.DKIM(mails[0].content, tlsrpt=True)
+    assert verifier.verify(dnsfunc=lambda name, timeout=5: key.record.encode()) and verifier.selector == b"reports"
     part = mails[0].content.split(b"base64\r\n")[1].split(b"\r\n\r\n")[1]
     report = json.loads(gzip.decompress(base64.b64decode(part)))
     assert report["date-range"]["start-datetime"] == "2026-01-01T00:00:00Z"

@@ -151,6 +151,18 @@ def test_a_day_is_told_the_day_after_and_once(office: Office) -> None:
         (lost(End.TLS, "certificate verify failed (certificate has expired)"), "certificate-expired"),
         (lost(End.TLS, "the certificate does not name mx.one.example"), "certificate-host-mismatch"),
         (lost(End.TLS, "certificate verify failed (self-signed certificate)"), "certificate-not-trusted"),
+        (
+            lost(End.TLS, "certificate verify failed (unable to get local issuer certificate)"),
+            "certificate-not-trusted",
+        ),
+        (
+            lost(End.TLS, "its certificate does not lead to the authority that its TLSA records name"),
+            "certificate-not-trusted",
+        ),
+        (
+            lost(End.TLS, "its certificate does not name it, as its TLSA records of usage 2 demand"),
+            "certificate-host-mismatch",
+        ),
         (lost(End.TLS, "its certificate is none that its TLSA records speak of"), "validation-failure"),
         (over(None, "in clear: TLS is not offered"), "starttls-not-supported"),
         (over(None, "in clear: TLS failed (waited 60 s for the handshake)"), "validation-failure"),
@@ -192,6 +204,20 @@ def test_dane_is_told_with_its_records(office: Office) -> None:
         "policy-string": ["3 1 1 " + "ab" * 32],
         "policy-domain": "mx.one.example",
     }
+
+
+def test_records_of_which_none_can_be_used_are_told_although_the_mail_went(office: Office) -> None:
+    """RFC 8460 §4.3.2.1: the owner learns of it from nobody else, as nothing is kept back."""
+    target = Target("mx.one.example", ("192.0.2.1",))
+    hop = decide_hop(target, 25, Demand(is_proved=True), Dane("tlsa.one.example", ()), "one.example")
+    assert isinstance(hop, NextHop) and hop.tls is Tls.ENCRYPT
+    office.note(over(GOOD), hop)
+    office.note(lost(End.NO_TLS), hop)
+    office.turn()
+    [told] = office.report()["policies"]
+    assert told["policy"] == {"policy-type": "tlsa", "policy-string": [], "policy-domain": "tlsa.one.example"}
+    assert told["summary"] == {"total-successful-session-count": 0, "total-failure-session-count": 2}
+    assert [each["result-type"] for each in told["failure-details"]] == ["tlsa-invalid", "starttls-not-supported"]
 
 
 def test_counts_outlive_a_restart_and_a_day_that_ended_meanwhile_is_told(office: Office) -> None:
