@@ -48,8 +48,9 @@ def dkim() -> None:
     type=click.Path(path_type=Path),
     help="Where to keep it. Default: secrets/mercury-e/dkim-DOMAIN-SELECTOR.pem beside the configuration.",
 )
+@click.option("--json", "as_json", is_flag=True, help="What is made, as a JSON object.")
 @click.pass_obj
-def key(office: Office, domain: str, selector: str, kind: str, path: Path | None) -> None:
+def key(office: Office, domain: str, selector: str, kind: str, path: Path | None, as_json: bool) -> None:
     """Make a key for DOMAIN, into a file that only its owner can read, and say what to do with it.
 
     RSA is what every receiver knows; an Ed25519 key beside it, with a selector of its own, signs a second time. A
@@ -67,8 +68,12 @@ def key(office: Office, domain: str, selector: str, kind: str, path: Path | None
         raise click.ClickException(f"{path} is there: take another --selector, or move it away") from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror}") from None
+    name = f"{selector}._domainkey.{domain}"
+    if as_json:
+        echo_json({"file": str(path), **_fields(name, made)})
+        return
     click.echo(f"{path} is made. Publish this record:\n")
-    click.echo(f"{_zone_line(f'{selector}._domainkey.{domain}', made.record)}\n")
+    click.echo(f"{_zone_line(name, made.record)}\n")
     click.echo("When `mercury dkim check` finds it, sign with it, below the site in the configuration:\n")
     click.echo(f"    dkim:\n      keys:\n        - {{selector: {selector}, domains: [{domain}], key_file: {path}}}")
 
@@ -84,7 +89,7 @@ def record(office: Office, domains: Sequence[str], as_json: bool) -> None:
         click.echo(printable(f"{fault.about}: {fault.says}"), err=True)
     for named, key in keys:
         if as_json:
-            echo_json({"name": named.name, "type": key.kind, "bits": key.bits, "record": key.record})
+            echo_json(_fields(named.name, key))
         else:
             click.echo(_zone_line(named.name, key.record))
     sys.exit(SOME_FAILED if faults else DONE)
@@ -124,6 +129,10 @@ def _keys(config: Config, domains: Sequence[str]) -> tuple[list[tuple[Named, Pri
         )
         sys.exit(NOTHING_MATCHED)
     return readable(found)
+
+
+def _fields(name: str, key: PrivateKey) -> dict[str, object]:
+    return {"name": name, "type": key.kind, "bits": key.bits, "record": key.record}
 
 
 def _zone_line(name: str, text: str) -> str:

@@ -23,7 +23,7 @@ ONE, TWO = "7Q2M-K4ZC", "7Q2M-K4ZD"
 WITHOUT = {
     "completion", "config import", "config init", "config schema", "demo", "login", "sendmail", "session", "setup",
 }  # fmt: skip
-ELSEWHERE = {"probe", "doctor", "trace"}
+ELSEWHERE = {"dkim check", "doctor", "probe", "trace"}
 
 RUNS = """
 alias check
@@ -40,6 +40,8 @@ config show
 config show retry
 config show hostname
 config show --changed
+dkim key hq.example
+dkim record
 find
 queue bounce {two} --reason x --yes
 queue change {one} --recipient joe@branch.example --new bert@hq.example --yes
@@ -127,6 +129,10 @@ def test_lines_are_objects_with_documented_names(busy: Desk, line: str, tmp_path
     if line == "site pin":
         certificate, key = make_certificate(tmp_path, ["mail.hq.example"])
         (busy.root / "mercury.yaml").write_text(f"{CONFIG}tls: {{certificate: {certificate}, key: {key}}}\n")
+    if line == "dkim record":
+        assert busy.run("dkim", "key", "hq.example", "--file", str(tmp_path / "key.pem")).exit_code == 0
+        dkim = f"dkim: {{keys: [{{selector: mercury, domains: [hq.example], key_file: {tmp_path}/key.pem}}]}}"
+        (busy.root / "mercury.yaml").write_text(CONFIG.replace("delivery: relay", f"delivery: relay\n    {dkim}"))
     if line.startswith("config check"):
         (busy.root / "mercury.yaml").write_text(CONFIG + "hostnam: x\n")
     words = line.format(one=ONE, two=TWO, three="7Q2M-K4ZE", new=busy.root / "new.yaml").split()
