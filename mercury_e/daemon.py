@@ -94,7 +94,7 @@ class DirectDaemon(SendingDaemon):
             self._lookout.suspect()
 
     def _end_to_end(self, config: Config, table: RoutingTable, resolver: Resolver) -> EndToEndPlanner:
-        direct, own = config.direct, own_addresses()
+        direct, own = config.direct, own_addresses(config.preflight.addresses)
         return EndToEndPlanner(
             resolver,
             table,
@@ -146,7 +146,7 @@ class DirectDaemon(SendingDaemon):
         if not config.direct.tls_reports:
             return
         contact = f"postmaster@{(config.local.domains or (config.hostname,))[0]}"
-        order = Reach(own_addresses(), config.direct.allow_addresses).order_foreign
+        order = Reach(own_addresses(config.preflight.addresses), config.direct.allow_addresses).order_foreign
         pages = PolicyPages(self._reactor, self._make_tls())
         post = ReportPost(self._office, contact, self._resolver, pages, order)
         known = self._policies[1].known if self._policies is not None else lambda domain: None

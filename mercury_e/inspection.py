@@ -52,7 +52,7 @@ class Inspection:
         self._config = config
         self._tell = tell
         self._resolver = Resolver(config.dns.servers, config.dns.timeout, is_trusted=config.dns.trust_ad)
-        direct, own = config.direct, own_addresses()
+        direct, own = config.direct, own_addresses(config.preflight.addresses)
         tls = ClientTls(direct.authorities)
         pages = PolicyPages(reactor, tls, direct.mta_sts_port)
         order = Reach(own, direct.allow_addresses).order_foreign

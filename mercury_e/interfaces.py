@@ -31,9 +31,10 @@ def parse_if_inet6(lines: Iterable[str]) -> set[str]:
     return {ipaddress.IPv6Address(int(line.split()[0], 16)).compressed for line in lines if line.strip()}
 
 
-def own_addresses(ipv4: Path = _IPV4, ipv6: Path = _IPV6) -> frozenset[str]:
-    """Every address of every interface; none where the kernel does not tell."""
-    addresses: set[str] = set()
+def own_addresses(outside: Iterable[str] = (), *, ipv4: Path = _IPV4, ipv6: Path = _IPV6) -> frozenset[str]:
+    """Every address of every interface, none where the kernel does not tell; and those `outside`, by which strangers
+    reach this host through a router that translates addresses."""
+    addresses: set[str] = set(outside)
     for path, parse in ((ipv4, parse_fib_trie), (ipv6, parse_if_inet6)):
         try:
             addresses |= parse(path.read_text().splitlines())

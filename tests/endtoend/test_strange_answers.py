@@ -13,6 +13,7 @@ LIFETIME = 4.0
 ZONES = {
     "null.test": "@ MX 0 .\n@ A 203.0.113.1\n",
     "ours.test": "@ MX 10 mail.hq.example.\n@ MX 20 other\nother A 203.0.113.1\n",
+    "router.test": "@ MX 10 outside\noutside A 203.0.113.9\n",
     "inside.test": "@ MX 10 lan\n@ MX 20 here\n@ MX 30 me\nlan A 10.0.0.1\nhere A 127.0.0.1\nme A 169.254.169.254\n",
     "odd.test": "@ MX 10 a_b\n@ MX 20 a\\032b\n@ MX 30 127.0.0.1.\n",
     "many.test": "".join(f"@ MX {number} mx{number}\n" for number in range(200)),
@@ -24,6 +25,7 @@ def test_what_is_certain_goes_back_at_once_and_servfail_when_its_lifetime_ends(
     site: Site, name_server: Callable[[dict[str, str]], NameServer]
 ) -> None:
     site.here["delivery"] = "direct"
+    site.config["preflight"] = {"addresses": ["203.0.113.9"]}
     site.config["dns"] = {"servers": [f"127.0.0.1:{name_server(ZONES).port}"], "timeout": "2s"}
     site.config["retry"] |= {"lifetime": f"{LIFETIME:.0f}s", "warn_after": "1h"}
     site.write_config()
@@ -35,6 +37,7 @@ def test_what_is_certain_goes_back_at_once_and_servfail_when_its_lifetime_ends(
     assert replies == {
         "x@null.test": "5.1.10",
         "x@ours.test": "5.4.6",
+        "x@router.test": "5.4.6",
         "x@inside.test": "5.4.4",
         "x@odd.test": "5.4.4",
         "x@many.test": "5.4.4",

@@ -41,9 +41,14 @@ def test_the_hexadecimal_addresses_are_read():
 def test_both_families_are_joined_and_a_missing_file_is_no_error(tmp_path: Path):
     (tmp_path / "four").write_text(FIB_TRIE)
     (tmp_path / "six").write_text(IF_INET6)
-    assert own_addresses(tmp_path / "four", tmp_path / "six") == {
+    assert own_addresses(ipv4=tmp_path / "four", ipv6=tmp_path / "six") == {
         "127.0.0.1", "192.0.2.2", "fe80::fc:ff:fe00:1", "::1",
     }  # fmt: skip
-    assert own_addresses(tmp_path / "four", tmp_path / "none") == {"127.0.0.1", "192.0.2.2"}
+    assert own_addresses(ipv4=tmp_path / "four", ipv6=tmp_path / "none") == {"127.0.0.1", "192.0.2.2"}
     (tmp_path / "six").write_text("not hexadecimal\n")
-    assert own_addresses(tmp_path / "none", tmp_path / "six") == frozenset()
+    assert own_addresses(ipv4=tmp_path / "none", ipv6=tmp_path / "six") == frozenset()
+
+
+def test_those_that_strangers_see_are_ours_too(tmp_path: Path):
+    """Behind a router that translates addresses no interface has them."""
+    assert own_addresses(["203.0.113.9"], ipv4=tmp_path / "none", ipv6=tmp_path / "none") == {"203.0.113.9"}
