@@ -133,8 +133,8 @@ BLOCKLISTS = ("zen.spamhaus.org", "bl.spamcop.net", "psbl.surriel.com")
 
 
 class Preflight(Setting):
-    """What `mercury doctor` looks at. `addresses`: those that strangers see, by which MercuryE knows itself, too; left
-    out, it finds out by itself. `echo`: a page that answers with the address of who asks; left out, nobody is
+    """What `mercury doctor` looks at. `addresses`: those that strangers see, by which MercuryE knows itself, too;
+    left out, it finds out by itself. `echo`: a page that answers with the address of who asks; left out, nobody is
     asked. `dkim_selector`: the name of the key that signs."""
 
     addresses: tuple[IpAddress, ...] = ()

@@ -32,7 +32,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         for value in getattr(item, "funcargs", {}).values():
             site = value if isinstance(value, Site) else getattr(value, "site", None)
             if isinstance(site, Site):
-                report.sections.append(("daemons", site.logs()))
+                report.sections.append(("daemons", site.recent_logs()))
 
 
 @pytest.fixture

@@ -117,9 +117,13 @@ class Site:
         """SIGTERM to each; all must exit with 0."""
         running = [self.daemons[letter] for letter in letters if letter in self.daemons]
         codes = {daemon.name: daemon.stop() for daemon in running if daemon.is_running}
-        assert all(code == 0 for code in codes.values()), f"{codes}\n{self.logs()}"
+        assert all(code == 0 for code in codes.values()), f"{codes}\n{self.recent_logs()}"
 
     def logs(self) -> str:
+        return "\n".join(f"==> {d.name}\n{d.output()}" for d in self.daemons.values())
+
+    def recent_logs(self) -> str:
+        """For a person who reads of a failure."""
         return "\n".join(f"==> {d.name}\n{d.output()[-6000:]}" for d in self.daemons.values())
 
     # What there is on disk

@@ -31,7 +31,7 @@ class Stage:
         try:
             for site in self._sites:
                 site.stop()
-                assert "Traceback (most recent call last)" not in site.logs(), site.logs()
+                assert "Traceback (most recent call last)" not in site.logs(), site.recent_logs()
         finally:
             for site in self._sites:
                 site.kill("".join(site.daemons))

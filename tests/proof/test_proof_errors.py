@@ -72,7 +72,7 @@ def test_calls_of_running_daemons_fail(
         failed[f"{letter} {call} {error}"] = inject(
             site, letter, call, error, when, tmp_path / f"{letter}-{call}-{error}"
         )
-        assert site.daemons[letter].is_running, f"{letter} died of {call} {error}: {site.logs()}"
+        assert site.daemons[letter].is_running, f"{letter} died of {call} {error}: {site.recent_logs()}"
         eventually(
             lambda before=before: len(acknowledged(flows)) > before + 10, 60, f"mail is taken after {call} {error}"
         )
