@@ -20,6 +20,7 @@ from shared.config.login_checks import check_logins
 from shared.config.model import Config
 from shared.config.oauth_checks import check_accounts, check_use
 from shared.config.problem import Problem, shown
+from shared.config.report_texts import faults_of_texts
 from shared.config.routing import account_address, domains_of
 from shared.config.scalars import did_you_mean
 from shared.config.sending import Retry
@@ -57,6 +58,7 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
         yield from check_use(hop, config.oauth)
     yield from check_accounts(config, given)
     yield from _check_retry(config)
+    yield from (config.reports.origin.problem(fault, "texts") for fault in faults_of_texts(config))
     if config.web.listen and not (config.web.operators or config.web.viewers):
         fault = "nobody may log in to the page: name accounts as 'operators' or 'viewers'"
         yield config.web.origin.problem(fault, "listen")

@@ -65,9 +65,11 @@ class DoubleBounce(StrEnum):
 
 
 class Reports(Setting):
-    """`double_bounces`: what becomes of mail without a sender that cannot be delivered."""
+    """`double_bounces`: what becomes of mail without a sender that cannot be delivered. `texts`: a folder of files
+    with the house's own words, one for a language."""
 
     double_bounces: Annotated[DoubleBounce, BeforeValidator(parse_word(DoubleBounce))] = DoubleBounce.POSTMASTER
+    texts: File | None = None
 
 
 class Dns(Setting):

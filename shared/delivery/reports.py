@@ -15,7 +15,7 @@ from functools import partial
 from shared.delivery.attempt import Report
 from shared.delivery.errands import Errands
 from shared.dsn.fate import Action, Fate, is_wanted
-from shared.dsn.human import USUAL
+from shared.dsn.human import USUAL, Words, words_in
 from shared.dsn.original import LONGEST_COPY, Original
 from shared.dsn.report import Letterhead, is_global, render_delay, render_failure, render_success
 from shared.mail.address import Address
@@ -32,9 +32,9 @@ _FIRST_FOR_POSTMASTER = "rfc822;postmaster"
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """`languages` by site; `holds_double_bounces`: mail of the null sender is held when it fails."""
+    """`words` by site; `holds_double_bounces`: mail of the null sender is held when it fails."""
 
-    languages: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, Words] = field(default_factory=dict)
     holds_double_bounces: bool = False
 
 
@@ -71,9 +71,9 @@ class Reports:
         """As tell_failure, for those who asked to hear of success."""
         return await self._tell(envelope, content, fates, render_success)
 
-    def _letterhead(self, identity: str, now: float, language: str) -> Letterhead:
+    def _letterhead(self, identity: str, now: float, words: Words) -> Letterhead:
         message_id = f"<{identity}.report@{self.hostname}>"
-        return Letterhead(self.hostname, identity, message_id, now, language)
+        return Letterhead(self.hostname, identity, message_id, now, words)
 
     async def _tell(
         self,
@@ -97,8 +97,8 @@ class Reports:
             original = Original(b"")
         now = self.clock()
         identity = self.depositor.next_id()
-        language = self.manners.languages.get(cause.site, USUAL)
-        message = render(self._letterhead(identity, now, language), cause, fates, original)
+        words = self.manners.words.get(cause.site) or words_in(USUAL)
+        message = render(self._letterhead(identity, now, words), cause, fates, original)
         recipient = Recipient(cause.sender or POSTMASTER, (Notify.NEVER,))
         envelope = Envelope(
             id=identity,

@@ -1,16 +1,17 @@
 """What a report says to people: plain words, one idea to a sentence, and what they can do.
 
-The words are in words/<language>.txt, one file for a language; here is in which order they stand. report.py frames
-them. The fields for machines are in fields.py.
+The words are in words/<language>.txt, one file for a language, and in files of a house that wants others in their
+place; here is in which order they stand. report.py frames them. The fields for machines are in fields.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from string import Formatter
 
 from shared.dsn.fate import Action, Fate
 from shared.dsn.text import readable
@@ -74,6 +75,41 @@ def parse_words(text: str) -> dict[str, str]:
         else:
             lines.append(line)
     return {name: "\n".join(lines).strip() for name, lines in texts.items()}
+
+
+def reworded(usual: Words, texts: Mapping[str, str]) -> Words:
+    """`usual` with `texts` in the place of those of the same names; they have no faults."""
+    return replace(usual, texts={**usual.texts, **texts})
+
+
+def faults_of(usual: Words, texts: Mapping[str, str]) -> Iterator[str]:
+    """Why `texts` cannot take the place of those of the same names."""
+    for name, text in texts.items():
+        if name not in usual.texts:
+            yield f"there is no text [{name}]"
+            continue
+        try:
+            known, wanted = _facts(usual.texts[name]), _facts(text)
+        except ValueError as error:
+            yield f"[{name}]: {error}"
+            continue
+        for fact in sorted(wanted - known):
+            with_names = ", ".join(f"{{{fact}}}" for fact in sorted(known)) or "nothing"
+            yield f"[{name}]: {{{fact}}} is not known there; what is filled in is {with_names}"
+        longest = LONGEST_QUOTED_LINE
+        if not text or not all(line.isprintable() and len(line) <= longest for line in text.split("\n")):
+            yield f"[{name}]: it is empty, or has control characters or a line of more than {longest} letters"
+
+
+def _facts(text: str) -> set[str]:
+    """What is to be filled in. Raises ValueError where braces do not match, or hold more than a name."""
+    facts = set()
+    for _, fact, form, conversion in Formatter().parse(text):
+        if fact is not None:
+            if form or conversion:
+                raise ValueError(f"only a name may stand in braces, as in {{{fact}}}")
+            facts.add(fact)
+    return facts
 
 
 def write_human_part(words: Words, kind: str, facts: Mapping[str, str], fates: Sequence[Fate]) -> str:

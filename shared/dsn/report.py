@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import quopri
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.header import Header
 
 from shared.dsn.fate import Action, Fate
-from shared.dsn.fields import field, render_date, render_status
-from shared.dsn.human import UNDELIVERABLE, USUAL, words_in, write_human_part
+from shared.dsn.fields import field as render_field
+from shared.dsn.fields import render_date, render_status
+from shared.dsn.human import UNDELIVERABLE, USUAL, Words, words_in, write_human_part
 from shared.dsn.original import Original, Part, render_original
 from shared.dsn.text import readable
 from shared.mail.envelope import Envelope
@@ -22,13 +23,13 @@ from shared.mail.envelope import Envelope
 @dataclass(frozen=True, slots=True)
 class Letterhead:
     """Who reports: our host, the queue id of the report, its Message-ID with angle brackets, the time, and in which
-    language."""
+    words."""
 
     hostname: str
     id: str
     message_id: str
     date: float
-    language: str = USUAL
+    words: Words = field(default_factory=lambda: words_in(USUAL))
 
 
 def render_failure(head: Letterhead, cause: Envelope, fates: Sequence[Fate], original: Original) -> bytes:
@@ -66,7 +67,7 @@ def _render(
     retry_until: float | None,
 ) -> bytes:
     utf8 = is_global(cause)
-    words = words_in(head.language)
+    words = head.words
     about = kind.value if cause.sender is not None else UNDELIVERABLE
     facts = {
         "hostname": head.hostname,
@@ -110,13 +111,13 @@ def _render_header(
         subject = Header(subject, "utf-8", 60, "Subject").encode(linesep="")
     return "".join(
         (
-            field("From", f"Mail Delivery System <MAILER-DAEMON@{head.hostname}>"),
-            field("To", recipient),
-            field("Subject", subject),
-            field("Date", render_date(head.date)),
-            field("Message-ID", head.message_id),
-            field("Auto-Submitted", "auto-replied"),
-            field("MIME-Version", "1.0"),
+            render_field("From", f"Mail Delivery System <MAILER-DAEMON@{head.hostname}>"),
+            render_field("To", recipient),
+            render_field("Subject", subject),
+            render_field("Date", render_date(head.date)),
+            render_field("Message-ID", head.message_id),
+            render_field("Auto-Submitted", "auto-replied"),
+            render_field("MIME-Version", "1.0"),
             f'Content-Type: multipart/report; report-type={report_type};\r\n boundary="{boundary}"\r\n',
             f"Content-Transfer-Encoding: {encoding}\r\n\r\n",
         )

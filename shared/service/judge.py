@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.config.model import Config
+from shared.config.report_texts import words_of
 from shared.config.sending import DoubleBounce
 from shared.delivery.reports import Manners
 from shared.mail.envelope import Envelope, Recipient
@@ -16,8 +17,9 @@ from shared.spool.deposit import Letter
 
 
 def manners(config: Config) -> Manners:
+    words = words_of(config)
     return Manners(
-        {name: site.language.value for name, site in config.sites.items()},
+        {name: words[site.language.value] for name, site in config.sites.items()},
         config.reports.double_bounces is DoubleBounce.HOLD,
     )
 

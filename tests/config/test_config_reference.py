@@ -25,7 +25,7 @@ EXAMPLES = (
     "receive.rates", "receive.blacklist.unknown_recipients", "receive.blacklist.relay_attempts",
     "receive.blacklist.failed_logins", "receive.filters",
     "receive.submission.senders", "sites", "routes", "oauth", "dns.servers", "metrics.listen", "web.listen", "web.hosts", "web.operators", "web.viewers", "direct.allow_addresses", "direct.authorities", "receive.auth.certificates", "control.viewers",
-    "direct.destinations", "preflight.addresses", "preflight.echo", "preflight.dkim_selector",
+    "direct.destinations", "reports.texts", "preflight.addresses", "preflight.echo", "preflight.dkim_selector",
 )  # fmt: skip
 
 
@@ -55,6 +55,8 @@ def opened(tmp_path: Path) -> Path:
     for name in ("isp", "introspection"):
         (tmp_path / "secrets" / name).write_text("sesame\n")
         (tmp_path / "secrets" / name).chmod(0o600)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "en.txt").write_text("[advice]\nAsk the help desk.\n")
     (tmp_path / "tls").mkdir()
     (tmp_path / "tls/cert.pem").write_text("a certificate\n")
     (tmp_path / "mercury.yaml").write_text(text)

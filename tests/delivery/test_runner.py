@@ -11,6 +11,7 @@ from fakes.lanes import FakeOwner
 from fakes.runs import HOST, LATER, MESSAGE, NEVER, OK, Run, run, who
 
 from shared.delivery.reports import POSTMASTER, Manners
+from shared.dsn.human import words_in
 from shared.mail.envelope import Notify, Recipient
 from shared.mail.outcome import Deferred
 from shared.mail.reply import Reply
@@ -185,7 +186,7 @@ def test_a_bounce_that_bounces_is_held_where_that_is_said() -> None:
 
 def test_a_report_speaks_the_language_of_the_site() -> None:
     async def test(stage: Run) -> None:
-        stage.reports.manners = Manners({"branch": "de"})
+        stage.reports.manners = Manners({"branch": words_in("de")})
         stage.carrier.says(B, NEVER)
         stage.letter(B, site="branch")
         stage.letter(B, site="hq")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.dsn.fate import Action, Fate, is_wanted
 from shared.dsn.fields import field, host_name
-from shared.dsn.human import LANGUAGES, MOST_QUOTED_LINES, parse_words, quote, words_in
+from shared.dsn.human import LANGUAGES, MOST_QUOTED_LINES, faults_of, parse_words, quote, reworded, words_in
 from shared.dsn.text import decode_xtext, embed_unicode, readable, typed_original
 from shared.mail.address import parse_address
 from shared.mail.envelope import Notify, Recipient
@@ -143,6 +143,33 @@ def test_every_language_says_everything_and_fills_in_the_same(language: str) -> 
 
 def _facts(text: str) -> set[str | None]:
     return {field for _, field, _, _ in Formatter().parse(text)} - {None}
+
+
+def test_a_house_may_say_it_in_its_own_words() -> None:
+    usual = words_in("en")
+    ours = {"signature": "Call {hostname}: extension 12.", "advice 2.2": "Ring them up."}
+    assert not list(faults_of(usual, ours))
+    words = reworded(usual, ours)
+    assert words.say("signature", hostname="mx", cause="A", id="B") == "Call mx: extension 12."
+    assert words.advise("5.2.2") == "Ring them up." and words.advise("5.2.3") == usual.advise("5.2.3")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("greting", "hello", "there is no text [greting]"),
+        ("greeting", "from {host}", "{host} is not known there; what is filled in is {hostname}"),
+        ("greeting", "from {hostname.__class__}", "is not known there"),
+        ("greeting", "from {hostname", "[greeting]: "),
+        ("greeting", "from {hostname:>99999999}", "only a name may stand in braces"),
+        ("greeting", "", "it is empty"),
+        ("greeting", "bell \a", "control characters"),
+        ("greeting", "x" * 1000, "a line of more than"),
+    ],
+)
+def test_words_that_would_not_do_are_found(name: str, text: str, fault: str) -> None:
+    [found] = faults_of(words_in("en"), {name: text})
+    assert fault in found
 
 
 def test_a_language_we_do_not_have_is_english() -> None:

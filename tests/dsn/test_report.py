@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.dsn.fate import Action, Fate
+from shared.dsn.human import words_in
 from shared.dsn.original import LONGEST_COPY, Original
 from shared.dsn.report import Letterhead, render_delay, render_failure, render_success
 from shared.mail.address import Address, parse_address
@@ -278,7 +279,7 @@ def test_nothing_foreign_breaks_the_structure(cause: Envelope, some: list[Fate],
 
 
 def test_a_report_in_german_is_german_and_reads_the_same_to_machines() -> None:
-    german = replace(HEAD, language="de")
+    german = replace(HEAD, words=words_in("de"))
     message, words, groups, _ = parse(render_delay(german, letter(), [delayed()], ORIGINAL, 1_800_100_000.0))
     assert message["Subject"] == "Ihre Nachricht verspätet sich, Sie müssen noch nichts tun"
     assert "Es wird seit 4 Stunden versucht." in words and "Ihre Nachricht heißt dort 7Q2M-K4ZC" in words

@@ -17,6 +17,6 @@ STATES = 150
 def test_cut_at_any_moment(
     site: Site, logged: LoggedDisk, tell: Callable[..., None], left: Callable[[float], Callable[[], bool]]
 ) -> None:
-    counts = cut_at_any_moment(site, logged, STATES, revived=3, seconds=6.0, goes_on=left(150))
+    counts = cut_at_any_moment(site, logged, STATES, revived=3, seconds=6.0, goes_on=left(180))
     tell(**{f"{logged.kind}_{name}": count for name, count in counts.items()}, lost=0, torn=0)
     enough(int(str(counts["states"])), STATES, "states")
