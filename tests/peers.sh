@@ -16,6 +16,8 @@ has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 
 missing=""
 for program in curl swaks nsd unbound strace haproxy slapd msmtp "$@"; do
+    # Unpacked below.
+    [ "$program" != prometheus ] || continue
     # The tools of the bench are compiled, and speak TLS.
     [ "$program" != gcc ] || [ -e /usr/include/openssl/ssl.h ] || missing="$missing libssl-dev"
     has "${program%:*}" && continue
@@ -79,7 +81,7 @@ install() {
 # Exim, OpenSMTPD and postgrey, the same way: smarthosts and mail exchangers that are not ours. One that cannot be had here is left
 # out, and its tests say so.
 unpacked() {  # FOLDER PROGRAM PACKAGE...
-    into=.peers/$1 program=.peers/$1/usr/sbin/$2
+    into=.peers/$1 program=.peers/$1/usr/$2
     shift 2
     [ ! -x "$program" ] || return 0
     has apt-get && has dpkg-deb || return 0
@@ -95,10 +97,12 @@ unpacked() {  # FOLDER PROGRAM PACKAGE...
     fi
     rm -rf "$folder"
 }
-unpacked exim exim4 exim4-daemon-light
-unpacked opensmtpd smtpd opensmtpd
+unpacked exim sbin/exim4 exim4-daemon-light
+unpacked opensmtpd sbin/smtpd opensmtpd
 # A greylist, with the Perl that it wants.
-unpacked postgrey postgrey postgrey libberkeleydb-perl libio-multiplex-perl libnet-dns-perl libnet-server-perl libnetaddr-ip-perl
+unpacked postgrey sbin/postgrey postgrey libberkeleydb-perl libio-multiplex-perl libnet-dns-perl libnet-server-perl libnetaddr-ip-perl
+# 96 MB, and its service would come with it: for the proof only.
+case " $* " in *" prometheus "*) unpacked prometheus bin/prometheus prometheus ;; esac
 
 runs() { LD_LIBRARY_PATH=$LIBRARIES ldd "$POSTFIX/usr/sbin/smtp-sink" 2>/dev/null | grep -q '=>' &&
     ! LD_LIBRARY_PATH=$LIBRARIES ldd "$POSTFIX/usr/sbin/smtp-sink" | grep -q 'not found'; }
