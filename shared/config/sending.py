@@ -45,10 +45,18 @@ class Retry(Setting):
     warn_after: Duration = 4 * 3600.0
 
 
+class Sync(StrEnum):
+    """How a batch of messages becomes durable. FILES: each by itself. SYNCFS: by one call for their file system."""
+
+    FILES = "files"
+    SYNCFS = "syncfs"
+
+
 class Queue(Setting):
     """`trash`: seconds that removed mail can be brought back."""
 
     trash: Duration = 14 * 86400.0
+    sync: Annotated[Sync, BeforeValidator(parse_word(Sync))] = Sync.FILES
 
 
 class Control(Setting):

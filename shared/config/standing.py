@@ -55,6 +55,7 @@ _RESTART = {
     "receive.workers": ("mercury-s",),
     "receive.pickup.enabled": ("mercury-s",),
     "receive.pickup.folder": ("mercury-s",),
+    "queue.sync": _TRANSPORT,
     "metrics.listen": _TRANSPORT,
     "web.listen": ("mercury-web",),
 }

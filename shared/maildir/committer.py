@@ -2,7 +2,7 @@
 
 One thread. Batches form by themselves: what is submitted while a batch is on its way to the disk is the next
 batch, and what one wave of the loop brings goes together; there is no window of time. The steps D1 to D5 of
-docs/spool.md are the phases of `commit_batch`.
+docs/spool.md are the phases of `commit_batch`; with a `FileSystem`, one call takes the place of the syncs of D2.
 Not here: what the files hold, and the writing of large ones while they arrive (shared/maildir/spill.py).
 """
 
@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, get_ident
 
+from shared.maildir.file_system import FileSystem
 from shared.maildir.spill import Writer
 from shared.maildir.tree import CREATE, close_quietly, forget_file, sync_folder
 from shared.maildir.write import start_write_back, write_pieces
 
 #  Every file of a batch holds a descriptor; a batch of this size has all the gain there is.
 LARGEST_BATCH = 128
+#  From so many files on, one sync of the whole file system is cheaper than theirs (benchmarks/commit_ways.py).
+WHOLE_FROM = 4
 
 Done = Callable[[OSError | None], None]
 
@@ -51,6 +54,11 @@ class _File:
         self.landing = landing
         self.path = landing.tmp or ""
         self.descriptor = -1 if landing.descriptor is None else landing.descriptor
+
+    def close(self) -> None:
+        """Durable: only the name is missing. Raises OSError."""
+        descriptor, self.descriptor = self.descriptor, -1
+        os.close(descriptor)
 
     def remove(self) -> None:
         if self.descriptor >= 0:
@@ -93,6 +101,8 @@ class Committer:
     ) -> None:
         self.call_from_thread = call_from_thread
         self._next_turn = next_turn
+        #  Set before `start`, or never: the committer is its only user.
+        self.file_system: FileSystem | None = None
         self._home = get_ident()
         self._gathered: list[_Job] = []
         self._gathered_before = 0
@@ -118,6 +128,9 @@ class Committer:
         if self._thread:
             self._queue.put(None)
             self._thread.join()
+        if self.file_system is not None:
+            file_system, self.file_system = self.file_system, None
+            file_system.close()
 
     def submit(self, landings: Sequence[Landing], done: Done) -> None:
         """Make `landings` durable and visible, then call `done` in the loop's thread: all of them or none."""
@@ -189,7 +202,7 @@ class Committer:
 
     def _commit(self, jobs: list[_Job]) -> None:
         try:
-            commit_batch(jobs)
+            commit_batch(jobs, self.file_system)
         except Exception as error:
             #  A fault of ours must not leave a session waiting for ever: nobody in this batch hears a 250.
             for job in jobs:
@@ -222,14 +235,45 @@ def _answer_all(answers: Sequence[tuple[Done, OSError | None]]) -> None:
         raise ExceptionGroup("after a commit", faults)
 
 
-def commit_batch(jobs: Sequence[_Job]) -> None:
-    """Write all, start write-back on all, sync each, rename all, sync each folder once. A failure is one job's."""
+def commit_batch(jobs: Sequence[_Job], file_system: FileSystem | None = None) -> None:
+    """Write all, start write-back on all, sync each, rename all, sync each folder once. A failure is one job's.
+
+    With `file_system`, what was written here and lies there is synced by one call.
+    """
     _for_each(jobs, _write)
+    if file_system is not None:
+        _sync_whole(jobs, file_system)
     if len(jobs) > 1:
         _for_each(jobs, _start)
     _for_each(jobs, _sync)
     _for_each(jobs, _rename)
     _sync_folders(jobs)
+
+
+def _sync_whole(jobs: Sequence[_Job], file_system: FileSystem) -> None:
+    """The files of this batch that are durable by that are closed; those that still have a descriptor are not.
+
+    Not for files that came written already: what went wrong with them may have been told to the call for an earlier
+    batch. After an error nobody knows whose it was; each file is then synced by itself, and its own descriptor, which
+    is older than what was written, says what became of it.
+    """
+    fresh = [
+        (job, [file for file in job.files if file.landing.tmp is None and file_system.has(file.landing.folder)])
+        for job in jobs
+        if job.error is None
+    ]
+    if sum([len(files) for _, files in fresh]) < WHOLE_FROM:
+        return
+    try:
+        file_system.sync()
+    except OSError:
+        return
+    for job, files in fresh:
+        try:
+            for file in files:
+                file.close()
+        except OSError as error:
+            job.fail(error)
 
 
 def _for_each(jobs: Sequence[_Job], step: Callable[[_Job], None]) -> None:
@@ -257,15 +301,16 @@ def _write(job: _Job) -> None:
 
 def _start(job: _Job) -> None:
     for file in job.files:
-        start_write_back(file.descriptor)
+        if file.descriptor >= 0:
+            start_write_back(file.descriptor)
 
 
 def _sync(job: _Job) -> None:
     for file in job.files:
-        #  Once only: after a failed sync the pages count as clean, and a second one would succeed without them.
-        os.fsync(file.descriptor)
-        descriptor, file.descriptor = file.descriptor, -1
-        os.close(descriptor)
+        if file.descriptor >= 0:
+            #  Once only: after a failed sync the pages count as clean, and a second one would succeed without them.
+            os.fsync(file.descriptor)
+            file.close()
 
 
 def _rename(job: _Job) -> None:

@@ -113,6 +113,11 @@ TLS_FLOOR_LOWERED = Event(
 )
 
 # The spool.
+SPOOL_NOT_ALONE = Event(
+    "spool-not-alone",
+    "queue.sync is syncfs and others may use the disk: each sync waits for their writes",
+    Priority.NOTICE,
+)
 DEPOSIT_FAILED = Event("deposit-failed", "a message could not be made durable; the client keeps it", Priority.ERROR)
 ENTRY_SET_ASIDE = Event("entry-set-aside", "an entry could not be read and was moved to corrupt/", Priority.ERROR)
 ENTRIES_ADOPTED = Event("entries-adopted", "entries of a dead owner went back to their lane", Priority.WARNING)

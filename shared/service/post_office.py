@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from shared.config.model import Config
-from shared.config.sending import Retry
+from shared.config.sending import Retry, Sync
 from shared.delivery.carrier import Carrier, RoutePlanner
 from shared.delivery.detour import hops_of
 from shared.delivery.reports import Reports
@@ -24,6 +24,7 @@ from shared.delivery.rounds import Limits
 from shared.delivery.runner import Runner
 from shared.mail.envelope import Envelope, Recipient
 from shared.maildir.committer import Committer
+from shared.maildir.file_system import CannotSyncWhole, FileSystem
 from shared.observe import events
 from shared.observe.log import log
 from shared.retry.policies import RetryPolicies
@@ -89,7 +90,23 @@ class PostOffice:
         except SpoolUnusable as trouble:
             what, _, do = str(trouble).partition("; ")
             raise StartTrouble(f"use the {what}", do or "see `spool` in the configuration") from trouble
+        if self._config.queue.sync is Sync.SYNCFS:
+            self._sync_whole()
         self.committer.start()
+
+    def _sync_whole(self) -> None:
+        try:
+            file_system = FileSystem(str(self.spool.root))
+        except CannotSyncWhole as trouble:
+            what, _, do = str(trouble).partition("; ")
+            raise StartTrouble(what, do) from trouble
+        if not file_system.place.is_alone:
+            log.event(
+                events.SPOOL_NOT_ALONE,
+                spool=str(self.spool.root),
+                reason=f"it is {file_system.place.within} of its file system",
+            )
+        self.committer.file_system = file_system
 
     def close(self) -> None:
         self._words.stop()
@@ -106,7 +123,7 @@ class PostOffice:
         return longest < STUCK
 
     def use(self, config: Config) -> None:
-        """After a reload. Where the spool is cannot change while running."""
+        """After a reload. Where the spool is, and how it is synced, cannot change while running."""
         self._config = config
         self._use_words()
         for reports in self._reports:

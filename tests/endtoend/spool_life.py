@@ -27,6 +27,7 @@ from shared.mail.envelope import Envelope, Recipient
 from shared.mail.outcome import Failed
 from shared.mail.reply import Reply
 from shared.maildir.committer import Committer
+from shared.maildir.file_system import FileSystem, Place
 from shared.routing.lane import Lane
 from shared.spool.deposit import Depositor, Letter, deposit
 from shared.spool.ids import QueueIds
@@ -61,12 +62,28 @@ async def take_in(depositor: Depositor, message: bytes, lanes: Sequence[Lane]) -
     say("acked", envelope.id, *EVERYBODY * len(lanes))
 
 
-async def live_small(spool: Spool) -> None:
+class AnyFileSystem(FileSystem):
+    """Also where the spool of a test is on one that promises nothing: a process that is killed leaves everything."""
+
+    def __init__(self, root: str) -> None:
+        self.place = Place("ext4", "/")
+        self._open(root)
+
+
+async def live_whole(spool: Spool) -> None:
+    """As live_small, where what comes together is synced by one call."""
+    await live_small(spool, AnyFileSystem(str(spool.root)))
+
+
+async def live_small(spool: Spool, file_system: FileSystem | None = None) -> None:
     committer = Committer(asyncio.get_running_loop().call_soon_threadsafe)
+    committer.file_system = file_system
     committer.start()
     depositor = Depositor(spool, committer, Numbers(spool.root))
     await take_in(depositor, SMALL, [Lane.RELAY, Lane.DIRECT])
     await asyncio.gather(*(take_in(depositor, SMALL, [Lane.RELAY]) for _ in range(3)))
+    if file_system is not None:
+        await take_in(depositor, SMALL, [Lane.RELAY, Lane.DIRECT, Lane.HOLD, Lane.LOCAL])
     await take_in(depositor, SMALL, [Lane.LOCAL])
     committer.stop()
 
@@ -167,7 +184,10 @@ def _no_report(event: str, **fields: object) -> None:
     """Nobody listens."""
 
 
-PARTS = {"small": live_small, "large": live_large, "ids": live_ids, "deliver": live_deliver, "bounce": live_bounce}
+PARTS = {
+    "small": live_small, "whole": live_whole, "large": live_large, "ids": live_ids, "deliver": live_deliver,
+    "bounce": live_bounce,
+}  # fmt: skip
 
 if __name__ == "__main__":
     asyncio.run(PARTS[sys.argv[2]](Spool(Path(sys.argv[1]), NODE)))

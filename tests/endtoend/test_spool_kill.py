@@ -88,16 +88,20 @@ def deliver_the_rest(place: TestSpool) -> Counter[Key]:
     return delivered
 
 
+DEPOSITS = [(part, call) for part in ("small", "large") for call in ("writev", "fsync", "rename", "write")]
+
+
 @pytest.mark.endtoend
-@pytest.mark.parametrize("call", ["writev", "fsync", "rename", "write"])
-@pytest.mark.parametrize("part", ["small", "large"])
+@pytest.mark.parametrize(
+    ("part", "call"), [*DEPOSITS, ("whole", "syncfs"), pytest.param("whole", "rename", marks=pytest.mark.proof)]
+)
 def test_killed_while_depositing(tmp_path: Path, part: str, call: str) -> None:
     for number, (place, words) in enumerate(left := lives(tmp_path, part, call), 1):
         check_whole(place)
         acked, delivered = said(words, "acked"), deliver_the_rest(place)
         lost = acked - delivered
         assert not lost, f"killed at {call} {number}: {lost}"
-    assert sum(acked.values()) >= 6 and delivered == acked and len(left) > 2
+    assert sum(acked.values()) >= 6 and delivered == acked and len(left) >= (2 if call == "syncfs" else 3)
 
 
 @pytest.mark.endtoend

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from fakes.syscalls import failing, spied
 
-from shared.maildir.committer import LARGEST_BATCH, Committer, Landing, _Job, commit_batch
+from shared.maildir.committer import LARGEST_BATCH, WHOLE_FROM, Committer, Landing, _Job, commit_batch
+from shared.maildir.file_system import FileSystem
 from shared.maildir.tree import make_maildir
 
 
@@ -188,6 +189,133 @@ def test_a_fault_of_ours_in_one_job_is_that_jobs_error(box: Path, answers: Answe
     )
     assert isinstance(answers.by_name["bad"], OSError) and answers.by_name["good"] is None
     assert set(files(box, "new")) == {"good"}
+
+
+# One sync for all of a file system.
+
+
+class FakeFileSystem(FileSystem):
+    """Everything below `box` is on it. Its sync counts among the calls, and may fail."""
+
+    def __init__(self, box: Path) -> None:
+        self._below = str(box)
+        self.syncs = 0
+
+    def sync(self) -> None:
+        self.syncs += 1
+        os.write(-1, b"")
+
+
+def synced_by(monkeypatch: pytest.MonkeyPatch, calls: list[str]) -> None:
+    real = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (calls.append(Path(os.readlink(f"/proc/self/fd/{fd}")).name), real(fd))
+    )
+
+
+@pytest.fixture
+def whole(box: Path, monkeypatch: pytest.MonkeyPatch) -> FakeFileSystem:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: 0 if fd == -1 else real(fd, data))
+    return FakeFileSystem(box)
+
+
+def run_whole(whole: FileSystem, *jobs: _Job) -> None:
+    commit_batch(jobs, whole)
+    for each in jobs:
+        each.done(each.error)
+
+
+def fresh(box: Path, answers: Answers, names: str) -> list[_Job]:
+    return [job(answers, name, Landing(str(box), name, [b"x"])) for name in names]
+
+
+def test_one_sync_of_the_whole_stands_between_writing_and_the_names(
+    box: Path, answers: Answers, whole: FakeFileSystem
+) -> None:
+    with spied(0, failing(0)) as calls:
+        run_whole(whole, *fresh(box, answers, "abcd"))
+    assert whole.syncs == 1 and WHOLE_FROM == 4
+    writes = ["open", "writev"] * 4
+    assert calls.made == [*writes, "write", *["close"] * 4, *["rename"] * 4, "open", "fsync", "close"]
+    assert set(files(box, "new")) == set("abcd") and set(answers.by_name.values()) == {None}
+
+
+def test_few_files_are_synced_one_by_one(
+    box: Path, answers: Answers, whole: FakeFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    synced_by(monkeypatch, calls)
+    run_whole(whole, *fresh(box, answers, "abc"))
+    assert whole.syncs == 0 and calls == ["a", "b", "c", "new"]
+
+
+def test_what_came_written_and_what_lies_elsewhere_is_synced_by_itself(
+    tmp_path: Path, box: Path, answers: Answers, whole: FakeFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_maildir(tmp_path / "other")
+    (box / "tmp" / "large").write_bytes(b"large")
+    calls: list[str] = []
+    synced_by(monkeypatch, calls)
+    run_whole(
+        whole,
+        *fresh(box, answers, "abcd"),
+        job(answers, "large", Landing(str(box), "large", tmp=f"{box}/tmp/large")),
+        job(answers, "mixed", Landing(str(box), "e", [b"x"]), Landing(str(tmp_path / "other"), "e", [b"x"])),
+    )
+    assert whole.syncs == 1 and calls == ["large", "e", "new", "new"]
+    assert set(answers.by_name.values()) == {None}
+    assert set(files(box, "new")) == {*"abcde", "large"} and set(files(tmp_path / "other", "new")) == {"e"}
+
+
+def test_after_a_failed_sync_of_the_whole_each_file_answers_for_itself(
+    box: Path, answers: Answers, whole: FakeFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def fail() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def fsync(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("/tmp/b"):
+            fail()
+        real(descriptor)
+
+    monkeypatch.setattr(whole, "sync", fail)
+    monkeypatch.setattr(os, "fsync", fsync)
+    run_whole(whole, *fresh(box, answers, "abcd"))
+    assert [name for name, error in answers.by_name.items() if error] == ["b"]
+    assert set(files(box, "new")) == set("acd") and files(box, "tmp") == {}
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_with_one_sync_an_error_at_any_call_is_never_acknowledged_and_leaves_nothing(
+    tmp_path: Path, box: Path, answers: Answers, whole: FakeFileSystem, number: int
+) -> None:
+    expected = {"small": {"small"}, "pair": {"left", "right"}, "large": {"large"}, "more": {"more"}}
+
+    def jobs_of(place: Path) -> list[_Job]:
+        more = job(answers, "more", Landing(str(place), "m.more", [b"x"]))
+        return [*three_jobs(place, answers, "m"), more]
+
+    at, made = 0, []
+    while not at or len(made) >= at:
+        at += 1
+        place = tmp_path / f"box{at}"
+        make_maildir(place)
+        answers.by_name.clear()
+        jobs = jobs_of(place)
+        with spied(at, failing(number)) as calls:
+            run_whole(FakeFileSystem(place), *jobs)
+        made = calls.made
+        there = {name.removeprefix("m.") for name in files(place, "new")}
+        wanted = {name for key, error in answers.by_name.items() if error is None for name in expected[key]}
+        assert there == wanted, f"call {at}"
+        assert files(place, "tmp") == {}, f"call {at}"
+        is_told = any(error is not None for error in answers.by_name.values())
+        #  The sync of the whole may fail: those of the files tell the truth then.
+        assert is_told or at > len(made) or made[at - 1] == "write", f"call {at}"
+    assert at > 15
 
 
 # The thread. `call_from_thread` runs the answers in the thread itself, and an event says when they are in.

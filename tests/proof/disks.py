@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from deadline import eventually
 
 MKFS = {
     #  Nothing is left to be written later, and no room is kept for root, as whom the daemons may run here.
@@ -46,10 +47,28 @@ def mount(image: Path, place: Path, kind: str = "ext4", *options: str) -> None:
 
 
 def unmount(place: Path) -> None:
+    """Returns when the loop device is free, too: the next mount of the same image would otherwise get it again, with what
+    it remembers of the image as it was."""
+    devices = set()
     #  A file system that was shut down answers nothing but EIO, os.path.ismount included.
-    while any(line.split()[1] == str(place) for line in Path("/proc/self/mounts").read_text().splitlines()):
+    while found := [line.split()[0] for line in _mounts() if line.split()[1] == str(place)]:
+        devices.update(found)
         if subprocess.run(["umount", str(place)], capture_output=True).returncode != 0:
             run("umount", "-l", place)
+    for device in devices:
+        eventually(lambda device=device: not _is_to_be_cleared(Path(device).name), 60, f"{device} is free")
+
+
+def _mounts() -> list[str]:
+    return Path("/proc/self/mounts").read_text().splitlines()
+
+
+def _is_to_be_cleared(name: str) -> bool:
+    """It has a file still, and is to give it up after the last mount."""
+    try:
+        return Path(f"/sys/block/{name}/loop/autoclear").read_text().strip() == "1"
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from power import Findings, live_on
 from process import Process, free_port
 from write_log import Record, read_log, states, write
 
+#  Of each flow. One sync for all comes from four messages at once on, so there it takes a crowd.
+SESSIONS = {"files": 2, "syncfs": 8}
 PROGRAM = Path(__file__).with_name("write_log.py")
 
 
@@ -59,17 +61,17 @@ class LoggedDisk:
         self._process.kill()
 
 
-def record_load(site: Site, disk: LoggedDisk, seconds: float) -> int:
+def record_load(site: Site, disk: LoggedDisk, seconds: float, sync: str) -> int:
     """Mail for mailboxes and for the smarthost, acknowledged ones marked; how many."""
     sink = MarkingSink(free_port("127.0.0.1"), lambda token: disk.mark(f"far {token}"))
     sink.start()
     disk.begin()
-    live_on(site, disk.place, ("127.0.0.1", sink._controller.port))
+    live_on(site, disk.place, ("127.0.0.1", sink._controller.port), sync)
     site.start("sc")
     os.sync()
     disk.mark("begin")
     flows = [
-        Flow(site.port, recipient, 2, 0.01, 9_000, lambda token: disk.mark(f"acked {token}")).start()
+        Flow(site.port, recipient, SESSIONS[sync], 0.01, 9_000, lambda token: disk.mark(f"acked {token}")).start()
         for recipient in ("anna@hq.example", "x@elsewhere.example")
     ]
     time.sleep(seconds)
@@ -109,10 +111,16 @@ def revive(site: Site, acked: set[str], far: set[str], place: Path) -> None:
 
 
 def cut_at_any_moment(
-    site: Site, disk: LoggedDisk, count: int, revived: int, seconds: float, goes_on: Callable[[], bool]
+    site: Site,
+    disk: LoggedDisk,
+    count: int,
+    revived: int,
+    seconds: float,
+    goes_on: Callable[[], bool],
+    sync: str = "files",
 ) -> dict[str, object]:
     """`seconds` of load, then `count` states, `revived` of which are brought to life; counts."""
-    taken = record_load(site, disk, seconds)
+    taken = record_load(site, disk, seconds, sync)
     disk.end()
     records = read_log(disk.log)
     base, image = disk.log.with_name("base.img"), disk.log.with_name("state.img")

@@ -45,9 +45,10 @@ def _message_of_entry(path: Path) -> bytes | None:
         return None
 
 
-def live_on(site: Site, place: Path, hop: tuple[str, int]) -> None:
-    """Spool and Maildirs on the disk at `place`; everything else stays where it is."""
+def live_on(site: Site, place: Path, hop: tuple[str, int], sync: str = "files") -> None:
+    """Spool and Maildirs on the disk at `place`; everything else stays where it is. `sync`: the setting queue.sync."""
     site.config["spool"] = str(place / "spool")
+    site.config["queue"] = {"sync": sync}
     site.config["local"]["maildir"] = str(place / "mail") + "/{domain}/{user}"
     #  Room for a message and a half of this must be free.
     site.config["receive"]["max_message_size"] = "1M"

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 from account import Flow, acknowledged, enough, token_of
 from disks import disk, make, mount, need, run, unmount
+from logged_site import SESSIONS
 from mailsite import Site
 from marking_sink import MarkingSink
 from power import Findings, live_on
 from process import free_port
 
-IMAGES, IMAGES_SECONDS = 100, 150.0
+IMAGES, IMAGES_SECONDS = {"files": 100, "syncfs": 50}, 150.0
 SHUTDOWNS, SHUTDOWNS_SECONDS = 5, 60.0
 SHUT_DOWN = 0x8004587D  #  EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN: _IOR('X', 125, __u32)
 NO_LOG_FLUSH = 2
@@ -30,19 +31,19 @@ NO_LOG_FLUSH = 2
 class Bench:
     """A site whose spool and Maildirs are on `place`, a far end, and mail that flows to both."""
 
-    def __init__(self, site: Site, place: Path) -> None:
-        self.site, self.place = site, place
+    def __init__(self, site: Site, place: Path, sync: str = "files") -> None:
+        self.site, self.place, self._sessions = site, place, SESSIONS[sync]
         port = free_port("127.0.0.1")
         self.sink = MarkingSink(port, lambda token: None)
         self.sink.start()
-        live_on(site, place, ("127.0.0.1", port))
+        live_on(site, place, ("127.0.0.1", port), sync)
         self.flows: list[Flow] = []
         self.fetched: set[str] = set()
 
     def begin(self) -> None:
         self.site.start("sc")
         names = ("anna@hq.example", "x@elsewhere.example")
-        self.flows += [Flow(self.site.port, name, 2, 0.15, 9_000).start() for name in names]
+        self.flows += [Flow(self.site.port, name, self._sessions, 0.15, 9_000).start() for name in names]
 
     def end(self) -> None:
         for flow in self.flows:
@@ -74,19 +75,20 @@ def reflinks(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("sync", IMAGES)
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_images_taken_under_load(
-    site: Site, reflinks: Path, tmp_path: Path, kind: str, tell: Callable[..., None],
+    site: Site, reflinks: Path, tmp_path: Path, kind: str, sync: str, tell: Callable[..., None],
     left: Callable[[float], Callable[[], bool]],
 ) -> None:  # fmt: skip
     live, image, place, view = reflinks / "live.img", reflinks / "cut.img", tmp_path / "live", tmp_path / "view"
     make(live, kind)
     mount(live, place, kind)
-    bench, chance, goes_on = Bench(site, place), random.Random(4), left(IMAGES_SECONDS)
+    bench, chance, goes_on = Bench(site, place, sync), random.Random(4), left(IMAGES_SECONDS * IMAGES[sync] / 100)
     seen = checks = 0
     try:
         bench.begin()
-        while seen < IMAGES and goes_on():
+        while seen < IMAGES[sync] and goes_on():
             time.sleep(chance.uniform(0.0, 0.2))
             acked = acknowledged(bench.flows)
             run("cp", "--reflink=always", live, image)
@@ -103,20 +105,22 @@ def test_images_taken_under_load(
     finally:
         site.kill("".join(site.daemons))
         unmount(place)
-    tell(**{f"{kind}_images": seen, f"{kind}_checks": checks, "lost": 0, "torn": 0})
-    enough(seen, IMAGES, "images")
+    tell(**{f"{kind}_{sync}_images": seen, f"{kind}_{sync}_checks": checks, "lost": 0, "torn": 0})
+    enough(seen, IMAGES[sync], "images")
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("sync", SESSIONS)
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_file_systems_shut_down_under_load(
-    site: Site, tmp_path: Path, kind: str, tell: Callable[..., None], left: Callable[[float], Callable[[], bool]]
-) -> None:
+    site: Site, tmp_path: Path, kind: str, sync: str, tell: Callable[..., None],
+    left: Callable[[float], Callable[[], bool]],
+) -> None:  # fmt: skip
     need(f"mkfs.{kind}")
     image, place = tmp_path / "disk.img", tmp_path / "disk"
     make(image, kind)
     mount(image, place, kind)
-    bench, chance, goes_on = Bench(site, place), random.Random(5), left(SHUTDOWNS_SECONDS)
+    bench, chance, goes_on = Bench(site, place, sync), random.Random(5), left(SHUTDOWNS_SECONDS)
     rounds = 0
     try:
         while rounds < SHUTDOWNS and goes_on():
@@ -134,9 +138,8 @@ def test_file_systems_shut_down_under_load(
     finally:
         site.kill("".join(site.daemons))
         unmount(place)
-    tell(
-        **{f"{kind}_shutdowns": rounds, f"{kind}_acknowledged": len(acknowledged(bench.flows)), "lost": 0, "torn": 0}
-    )
+    taken = len(acknowledged(bench.flows))
+    tell(**{f"{kind}_{sync}_shutdowns": rounds, f"{kind}_{sync}_acknowledged": taken, "lost": 0, "torn": 0})
     enough(rounds, SHUTDOWNS, "shutdowns")
 
 

@@ -8,7 +8,8 @@ from mailsite import Site
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize(("sync", "states"), [("files", 12), ("syncfs", 6)])
 @pytest.mark.parametrize("logged", ["ext4"], indirect=True)
-def test_cut_at_a_dozen_moments(site: Site, logged: LoggedDisk) -> None:
-    counts = cut_at_any_moment(site, logged, 12, revived=1, seconds=1.0, goes_on=lambda: True)
-    assert counts["states"] == 12 and counts["checks"]
+def test_cut_at_a_dozen_moments(site: Site, logged: LoggedDisk, sync: str, states: int) -> None:
+    counts = cut_at_any_moment(site, logged, states, revived=1, seconds=1.0, goes_on=lambda: True, sync=sync)
+    assert counts["states"] == states and counts["checks"]
