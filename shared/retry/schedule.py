@@ -77,15 +77,16 @@ def is_expired(policy: RetryPolicy, envelope: Envelope, attempts: int, now: floa
 def next_attempt(policy: RetryPolicy, envelope: Envelope, attempts: int, now: float, chance: float) -> float | None:
     """When to try again after `attempts` attempts have been made (at least one), or None: it is time to give up.
 
-    `chance` in [0, 1) scatters the wait. The last attempt falls on the end of the lifetime and not behind it, so
-    that the sender hears of the failure when the configuration says so.
+    `chance` in [0, 1) scatters the wait. One attempt falls on the moment of the warning and the last on the end of
+    the lifetime, not behind them, so that the sender hears of it when the configuration says so.
     """
     if is_expired(policy, envelope, attempts, now):
         return None
     wait = backoff(policy, attempts) * (1 - JITTER + 2 * JITTER * chance)
-    ends = envelope.arrived + policy.lifetime_of(envelope)
-    if now < ends < now + wait and now >= envelope.arrived:
-        return ends
+    if now >= envelope.arrived:
+        for span in sorted((policy.warn_after, policy.lifetime_of(envelope))):
+            if now < envelope.arrived + span < now + wait:
+                return envelope.arrived + span
     return now + wait
 
 

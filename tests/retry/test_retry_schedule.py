@@ -61,6 +61,18 @@ def test_a_whole_life_ends_on_the_lifetime() -> None:
     assert 30 < attempts < 40
 
 
+@pytest.mark.parametrize("chance", [0.0, 0.3, 0.99])
+def test_an_attempt_falls_on_the_moment_of_the_warning(chance: float) -> None:
+    now, attempts, told = ARRIVED, 1, []
+    while now < ARRIVED + DAY:
+        if should_warn(POLICY, letter(), attempts, now):
+            told.append(now)
+        due = next_attempt(POLICY, letter(), attempts, now, chance)
+        assert due is not None
+        now, attempts = due, attempts + 1
+    assert told[0] == ARRIVED + 4 * HOUR
+
+
 def test_a_bounce_lives_shorter() -> None:
     assert next_attempt(POLICY, letter(None), 20, ARRIVED + DAY, 0.5) is None
     assert next_attempt(POLICY, letter(), 20, ARRIVED + DAY, 0.5) is not None
