@@ -1,7 +1,8 @@
 """What one attempt may cost before the message waits for its next one: sessions, and time to find one.
 
 A stranger writes his own list of mail hosts, and may make it long, and each host slow. How many addresses of it are
-tried is bounded where they are picked (mercury_e/reach.py). The operator chooses smarthosts; they are all tried.
+tried is bounded where they are picked (mercury_e/reach.py), and a dead host is left alone for a while, whoever names
+it (dial.py). The operator chooses smarthosts; they are all tried.
 """
 
 from __future__ import annotations

@@ -104,6 +104,7 @@ class SmtpCarrier:
             source_addresses=source_addresses,
             chance=chance,
             tokens=tokens,
+            spares_dead=bounds is not None,
         )
         self._reactor = reactor
         self._limits = limits

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, Protocol
@@ -64,7 +64,8 @@ class TokenSource(Protocol):
 class Dialer:
     """`reactor` makes TCP connections and keeps the time. `read_secret` gives the password in a file, or raises
     OSError or ValueError with one line that says what is wrong. `make_nonce` gives fresh printable characters.
-    `tokens` is asked for the logins that have an OAuth account."""
+    `tokens` is asked for the logins that have an OAuth account. `spares_dead`: a host of which no address could be
+    reached a moment ago, under whatever name or demand, is not dialled."""
 
     def __init__(
         self,
@@ -79,8 +80,10 @@ class Dialer:
         source_addresses: tuple[str, ...] = (),
         chance: Callable[[], float] = random.random,
         tokens: TokenSource | None = None,
+        spares_dead: bool = False,
     ) -> None:
         self._tokens = tokens
+        self._spares_dead = spares_dead
         self._reactor = reactor
         self._helo = helo
         self._resolver = resolver
@@ -122,6 +125,8 @@ class Dialer:
         result: SmtpConnection | Unreached = Unreached(Ended(End.UNREACHABLE, None, "it has no address"), str(hop))
         why_dead = self._dead_addresses.recall
         in_order = self._families.order(addresses[:MOST_ADDRESSES])
+        if self._spares_dead and (trouble := self._why_all_dead(hop, in_order)) is not None:
+            return trouble
         for address in sorted(in_order, key=lambda one: why_dead((one, hop.port)) is not None):
             result = await self._try_address(hop, address, login)
             if isinstance(result, SmtpConnection):
@@ -137,6 +142,15 @@ class Dialer:
                 return result
             self._dead_addresses.note_failure((address, hop.port), result)
         return result
+
+    def _why_all_dead(self, hop: NextHop, addresses: Sequence[str]) -> Unreached | None:
+        """None: there is one to try. What went wrong above TCP is a matter of one name and one demand."""
+        last: Unreached | None = None
+        for address in addresses:
+            last = self._dead_addresses.recall((address, hop.port))
+            if last is None or last.ended.end is not End.UNREACHABLE:
+                return None
+        return last and Unreached(last.ended, f"{hop.host}[{addresses[-1]}]:{hop.port}", is_remembered=True)
 
     async def _try_address(self, hop: NextHop, address: str, login: Login | None) -> SmtpConnection | Unreached:
         if hop.inside_only and not hop.socket_path and not ip_address(address).is_private:

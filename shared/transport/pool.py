@@ -302,7 +302,7 @@ class HopPool:
         """A server that takes so many connections and no more is not asked for more at once."""
         self._last_trouble = trouble
         self._limit = float(max(1, len(self._open)))
-        if not self._open:
+        if not self._open and not trouble.is_remembered:
             self._back_off.note_failure(self.hop, trouble)
 
     def _fail_waiting(self, trouble: Unreached) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ from wires import EHLO, Net, only
 from mercury_e.route import EndToEndPlanner
 from shared.mail.address import parse_address
 from shared.mail.envelope import Envelope, Recipient
-from shared.mail.outcome import Deferred, Delivered
+from shared.mail.outcome import Deferred, Delivered, Feedback
 from shared.routing.next_hop import NextHop, Tls
 from shared.routing.site import Delivery, Site
 from shared.routing.table import RoutingTable
+from shared.smtp.feedback import feedback_of
 from shared.transport.bounds import AttemptBounds
 from shared.transport.pool import PoolLimits
 
@@ -163,8 +165,9 @@ async def test_who_is_called_off_leaves_no_timer_behind() -> None:
 @played
 async def test_a_thousand_hosts_with_a_thousand_addresses_all_dead_cost_five_tries() -> None:
     names = [f"mx{n}.big.example" for n in range(1000)]
-    zone = {"big.example": {"MX": [(n, name) for n, name in enumerate(names)]}}
-    zone |= {name: {"A": [f"203.0.114.{n % 256}" for n in range(1000)]} for name in names}
+    zone: dict[str, Any] = {"big.example": {"MX": [(n, name) for n, name in enumerate(names)]}}
+    for number, name in enumerate(names):
+        zone[name] = {"A": [f"203.{number // 250}.{number % 250}.{n % 250}" for n in range(1000)]}
     table = RoutingTable("me.example", frozenset(), {"hq": Site("hq", (), Delivery.DIRECT)}, "hq")
     people = (Recipient(parse_address("x@big.example")),)
     mail = Envelope("ID", None, people, 0.0)
@@ -175,6 +178,43 @@ async def test_a_thousand_hosts_with_a_thousand_addresses_all_dead_cost_five_tri
         await net.refuse(error.TimeoutError())
     assert isinstance(only(await leg), Deferred)
     assert net.dialled == []
+
+
+@played
+async def test_a_dead_host_is_left_alone_under_every_name_and_demand() -> None:
+    net = network()
+    leg = net.carry(HOPS[0])
+    await net.refuse()
+    assert isinstance(only(await leg), Deferred)
+    others = [
+        replace(HOPS[0], host="another-name.example"),
+        replace(HOPS[0], tls=Tls.OPPORTUNISTIC),
+    ]
+    for hop in others:
+        outcome = only(await net.carry(hop))
+        assert isinstance(outcome, Deferred) and f"{hop.host}[192.0.2.1]:25 cannot be reached" in outcome.reply.text
+        assert feedback_of([outcome]) is Feedback.NONE
+    assert net.dialled == []
+    half = net.carry(replace(HOPS[0], addresses=("192.0.2.1", "192.0.2.77")))
+    await net.settle()
+    assert net.dialled == ["192.0.2.77:25"], "another address is tried, and first"
+    await (await (await net.accept()).open()).take()
+    assert isinstance(only(await half), Delivered)
+    await net.later(5.1)
+    again = net.carry(others[0])
+    await (await (await net.accept()).open()).take()
+    assert isinstance(only(await again), Delivered)
+
+
+@played
+async def test_a_host_that_was_there_and_refused_is_asked_again_under_another_demand() -> None:
+    net = network()
+    leg = net.carry(HOPS[0])
+    await (await net.accept()).hear("554 not you")
+    assert isinstance(only(await leg), Deferred)
+    other = net.carry(replace(HOPS[0], tls=Tls.OPPORTUNISTIC))
+    await (await (await net.accept()).open()).take()
+    assert isinstance(only(await other), Delivered)
 
 
 @played
