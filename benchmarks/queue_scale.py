@@ -9,6 +9,7 @@ is measured with a cold cache: the file system is unmounted before. Needs root f
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import shutil
 import signal
@@ -33,6 +34,7 @@ from shared.spool.record import render_record
 from shared.spool.spool import Spool
 from shared.spool.trail import DEFERRED, Trail, TrailRecord
 
+ROOT = Path(__file__).resolve().parent.parent
 SMTP_PORT, SINK_PORT = 2625, 2626
 BODY = b"Received: by bench\r\nSubject: a letter that waits\r\n\r\n" + b"text text text text text text text\r\n" * 60
 LETTERS = 40
@@ -233,6 +235,9 @@ def main() -> None:
     parser.add_argument("counts", nargs="*", type=int, default=[100_000, 1_000_000])
     parser.add_argument("--folder", type=Path, help="Where the images go; much room is needed.")
     options = parser.parse_args()
+    for room in ("shared", "mercury_s", "mercury_c"):
+        #  As an installed one is: else every start would compile anew where bytecode may not be written.
+        compileall.compile_dir(str(ROOT / room), quiet=2)
     sink = Sink()
     sink.start()
     for count in options.counts:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import gc
+from typing import TYPE_CHECKING, NoReturn
 
-from shared.config.model import Config
-from shared.service.daemon import Daemon, run_daemon
+if TYPE_CHECKING:
+    from shared.config.model import Config
+    from shared.service.daemon import Daemon
 
 
 def build(config: Config) -> Daemon:
@@ -16,6 +18,11 @@ def build(config: Config) -> Daemon:
 
 
 def main() -> NoReturn:
+    #  What a start makes stays for good: the collector, which would look through it again and again, wakes when it
+    #  is done (settle_down in life.py).
+    gc.disable()
+    from shared.service.daemon import run_daemon
+
     run_daemon("mercury-e", build)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from shared.config.model import Config
-from shared.service.daemon import Daemon, run_daemon, run_worker
-from shared.service.seat import Seat
+if TYPE_CHECKING:
+    from shared.config.model import Config
+    from shared.service.daemon import Daemon
+    from shared.service.seat import Seat
 
 
 def build(config: Config) -> Daemon:
@@ -24,6 +26,11 @@ def build_worker(config: Config, seat: Seat) -> Daemon:
 
 
 def main() -> NoReturn:
+    #  What a start makes stays for good: the collector, which would look through it again and again, wakes when it
+    #  is done (settle_down in life.py).
+    gc.disable()
+    from shared.service.daemon import run_daemon, run_worker
+
     if sys.argv[1:2] == ["--worker"]:
         run_worker("mercury-s", int(sys.argv[2]), build_worker)
     run_daemon("mercury-s", build)

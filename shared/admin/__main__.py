@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import NoReturn
 
-from shared.admin.command import mercury
-from shared.service.trouble import line_of
-
 EXIT_TROUBLE = 1
+#  Objects made before the collector looks for cycles: what is imported stays, and most commands end soon.
+_COLLECT_AFTER = 100_000
 
 
 def main() -> NoReturn:
+    gc.set_threshold(_COLLECT_AFTER)
+    from shared.admin.command import mercury
+    from shared.service.trouble import line_of
+
     try:
         mercury(prog_name="mercury")
     except OSError as error:

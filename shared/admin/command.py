@@ -100,18 +100,18 @@ class PrefixGroup(click.Group):
 
 
 class Nouns(PrefixGroup):
-    """The root: commands by the module they live in."""
+    """Commands by the module they live in, which is imported when it is asked for; and those added to it as usual."""
 
     def __init__(self, *args: Any, modules: Mapping[str, str], **options: Any) -> None:
         super().__init__(*args, **options)
         self._modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(self._modules)
+        return sorted({*self._modules, *super().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._modules:
-            return None
+            return super().get_command(ctx, cmd_name)
         module, _, attribute = self._modules[cmd_name].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)

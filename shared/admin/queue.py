@@ -1,6 +1,7 @@
 """`mercury queue`: see what waits and why. Reads the spool itself, daemons or none.
 
-What changes something is queue_verbs.py, what mends queue_check.py, what was done audit.py.
+What changes something is queue_verbs.py, what mends queue_check.py, what happened to a message queue_trail.py, what
+was done audit.py.
 """
 
 from __future__ import annotations
@@ -11,40 +12,40 @@ from dataclasses import asdict
 
 import click
 
-from shared.admin.command import NOTHING_MATCHED, Office, PrefixGroup
-from shared.admin.find import history_of
+from shared.admin.command import NOTHING_MATCHED, Nouns, Office
 from shared.admin.output import age, count_text, echo_json, echo_table, octets, when
 from shared.admin.progress import Progress
-from shared.admin.queue_check import check
-from shared.admin.queue_shape import shape
-from shared.admin.queue_verbs import VERBS
 from shared.admin.selection import QueueId, selecting
 from shared.admin.spool import spool_of
-from shared.admin.steps import line_of
 from shared.mail.reply import printable
 from shared.routing.lane import Lane
 from shared.spool.queue_entry import QUEUED, WAITING, QueueEntry
 from shared.spool.selection import Selection
 from shared.survey.census import Census, take_census
-from shared.survey.story import Step, tell
 
 MOVING = (Lane.LOCAL, Lane.RELAY, Lane.DIRECT)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
-@click.group(cls=PrefixGroup, invoke_without_command=True)
+#  To look at the queue is to be quick; what changes it needs half the suite.
+_VERBS = (
+    "retry", "hold", "release", "remove", "undelete", "purge", "bounce", "drop", "change", "priority", "reroute"
+)  # fmt: skip
+_MODULES = {
+    "check": "shared.admin.queue_check:check",
+    "shape": "shared.admin.queue_shape:shape",
+    "trail": "shared.admin.queue_trail:trail",
+    **{verb: f"shared.admin.queue_verbs:{verb}" for verb in _VERBS},
+}
+
+
+@click.group(cls=Nouns, modules=_MODULES, invoke_without_command=True)
 @click.pass_context
 def queue(ctx: click.Context) -> None:
     """See and steer the mail that waits. Without a verb: list."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_queue)
-
-
-queue.add_command(check)
-queue.add_command(shape)
-for _verb in VERBS:
-    queue.add_command(_verb)
 
 
 @queue.command("list")
@@ -166,19 +167,3 @@ def _shown(entry: QueueEntry, now: float) -> dict[str, str]:
         **({"last error": entry.last_error} if entry.last_error else {}),
         **details,
     }
-
-
-@queue.command()
-@click.argument("queue_id", type=QueueId(), metavar="ID")
-@as_json
-@click.pass_obj
-def trail(office: Office, queue_id: str, as_json: bool) -> None:
-    """What happened to a message, step by step; finished ones too, as long as the history is kept."""
-    steps: list[Step] = tell(spool_of(office), history_of(office), queue_id)
-    for step in steps:
-        if as_json:
-            echo_json(step.as_json())
-        else:
-            click.echo(line_of(step))
-    if not steps:
-        _nothing()

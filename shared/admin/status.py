@@ -21,7 +21,7 @@ from shared.routing.lane import Lane
 from shared.service.lock import lock_path, running_pid
 from shared.service.status_file import read_status
 from shared.spool.spool import Spool
-from shared.survey.census import take_census
+from shared.survey.census import count_entries
 
 DAEMONS = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "MercuryE"}
 
@@ -91,7 +91,7 @@ def _daemon(spool: Spool, run: Path, name: str) -> dict[str, object]:
 
 
 def _lane(spool: Spool, lane: Lane) -> dict[str, float | int | None]:
-    census = take_census(spool, lane, with_domains=False)
+    census = count_entries(spool, lane)
     return {"entries": census.entries, "octets": census.octets, "oldest": census.oldest}
 
 

@@ -9,21 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 
 from shared.maildir.tree import listed
 from shared.routing.lane import Lane
 from shared.spool.claim import DAMAGE, Damaged, open_claim
 from shared.spool.claim import Claim as Claim
 from shared.spool.names import claimed_name, name_in_lane, parse_name, split_claimed
+from shared.spool.names_and_times import names_and_times
 from shared.spool.owner import Owner
 from shared.spool.sharing import replace_by_copy
 from shared.spool.spool import Spool
 from shared.spool.sweep import sweep_lane
 from shared.spool.trail import Trail, TrailRecord, render_trail, write_whole
-
-#  Names that are held at a time to be looked at in an order that suits the disk.
-SORTED_AT_ONCE = 100_000
 
 
 class LaneFolder:
@@ -40,6 +37,7 @@ class LaneFolder:
         self._held: set[str] = set()
         #  Trails that had no entry at the last sweep.
         self._suspects: set[str] = set()
+        self._was_scanned = False
 
     @property
     def new(self) -> str:
@@ -47,17 +45,9 @@ class LaneFolder:
         return self._new
 
     def scan(self) -> Iterator[tuple[str, float]]:
-        """Names in new/ with their next attempt. Raises OSError when the folder cannot be read.
-
-        In the order of their inodes: a folder lists them in none, and a cold disk takes its time for that.
-        """
-        entries = ((entry.inode(), entry.name) for entry in listed(self._new))
-        while some := sorted(islice(entries, SORTED_AT_ONCE)):
-            for _, name in some:
-                try:
-                    yield name, os.lstat(f"{self._new}/{name}").st_mtime
-                except OSError:
-                    continue  #  Claimed by somebody else since the folder was read.
+        """Names in new/ with their next attempt. Raises OSError when the folder cannot be read."""
+        is_first, self._was_scanned = not self._was_scanned, True
+        yield from names_and_times(self._new, is_cold=is_first)
 
     def due(self, name: str) -> float | None:
         """When `name` is to be tried next; None when it is not in new/."""
