@@ -22,7 +22,7 @@ from shared.mail.envelope import Recipient
 from shared.observe import events
 from shared.routing.lane import Lane
 from shared.spool.claim import Claim
-from shared.spool.trail import WARNED
+from shared.spool.trail import DEFERRED, WARNED
 
 
 @dataclass(slots=True, eq=False)
@@ -189,8 +189,11 @@ def history_of(claim: Claim) -> History:
     if not claim.attempts:
         return History()
     records = claim.trail.records
+    last = max((record.at for record in records if record.event == DEFERRED), default=claim.due)
     return History(
         claim.attempts,
+        #  Both were set by the same clock at the same time, so that no jump of it stands between them.
+        claim.due - last,
         any(record.event == WARNED for record in records),
         frozenset(record.recipient for record in records if record.detail.startswith(MAYBE_DELIVERED)),
     )

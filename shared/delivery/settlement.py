@@ -34,9 +34,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the trail says about earlier attempts."""
+    """What the trail says about earlier attempts. `waited`: seconds from the last one to when this one was due."""
 
     attempts: int = 0
+    waited: float = 0.0
     is_warned: bool = False
     maybe_delivered: frozenset[str] = frozenset()
 
@@ -65,8 +66,11 @@ def decide_settlement(
     if deferred and when is not None:
         ends = max(envelope.arrived + policy.lifetime_of(envelope), when)
         when = min(_earliest(deferred.values(), when, now, attempts), ends)
+        late_at = envelope.arrived + policy.warn_after
+        if envelope.sender is not None and not history.is_warned and envelope.arrived <= now < late_at < when:
+            when = late_at
     late = bool(deferred) and when is not None and not history.is_warned
-    late = late and should_warn(policy, envelope, attempts, now)
+    late = late and should_warn(policy, envelope, attempts, now, history.waited)
     is_expired = bool(deferred) and when is None
     span = max(now - envelope.arrived, 1.0)
     failed, succeeded, delayed = [], [], []

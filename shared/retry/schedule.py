@@ -90,14 +90,15 @@ def next_attempt(policy: RetryPolicy, envelope: Envelope, attempts: int, now: fl
     return now + wait
 
 
-def should_warn(policy: RetryPolicy, envelope: Envelope, attempts: int, now: float) -> bool:
+def should_warn(policy: RetryPolicy, envelope: Envelope, attempts: int, now: float, waited: float = 0.0) -> bool:
     """Whether the sender should hear that the message is late. Whether it has heard already, the trail knows.
 
-    As with the lifetime, a jump of the clock alone is no delay.
+    As with the lifetime, a jump of the clock alone is no delay; `waited`, the wait that was set before this attempt,
+    is one: a carrier may have asked for longer than the back-off.
     """
     if envelope.sender is None or now - envelope.arrived < policy.warn_after:
         return False
-    return planned_wait(policy, attempts, policy.warn_after) >= policy.warn_after / 2
+    return max(waited, planned_wait(policy, attempts, policy.warn_after)) >= policy.warn_after / 2
 
 
 def latest_planned(policy: RetryPolicy, now: float) -> float:

@@ -276,6 +276,21 @@ def test_the_sender_is_warned_once() -> None:
     run(test)
 
 
+def test_who_waits_for_a_carrier_that_said_when_is_warned_in_time_as_well() -> None:
+    async def test(stage: Run) -> None:
+        stage.carrier.says(B, Deferred(Reply(451, "4.3.2", "the budget is used up"), retry_after=24 * 3600.0))
+        stage.letter(B)
+        await stage.hours(3.9)
+        assert not stage.said("message-delayed")
+        await stage.hours(0.2)
+        assert len(stage.said("message-delayed")) == 1
+        await stage.hours(60)
+        assert len(stage.said("message-delayed")) == 1
+        assert 3 <= len(stage.carrier.carried) <= 5
+
+    run(test)
+
+
 def test_what_may_have_arrived_is_said_in_the_bounce() -> None:
     async def test(stage: Run) -> None:
         stage.carrier.says(B, Deferred(LATER.reply, HOST, maybe_delivered=True), NEVER)
