@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -42,6 +43,22 @@ def words() -> set[str]:
 def test_an_event_is_said_somewhere(name: str, words: set[str]) -> None:
     #  Rooms below the list write the name itself (`entry_set_aside`).
     assert {name, str(getattr(events, name)).replace("-", "_")} & words, f"nobody says {name}"
+
+
+def test_what_is_said_is_one_of_them() -> None:
+    """A name that is written as text, where the list is not at hand, is one of the list's."""
+    known = {str(value) for value in vars(events).values() if type(value) is Event}
+    said = [
+        (f"{path.relative_to(ROOT)}:{node.lineno}", node.args[0].value)
+        for folder in CODE
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)
+        if getattr(node.func, "attr", getattr(node.func, "id", "")) in ("report", "event", "_report", "say_event")
+    ]
+    assert said, "they are not found"
+    strange = [(place, name) for place, name in said if str(name).replace("_", "-") not in known]
+    assert not strange, strange
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
