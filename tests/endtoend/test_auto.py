@@ -83,7 +83,8 @@ def test_a_word_by_hand_moves_queued_mail_and_ends_by_itself(site: Site, far_end
     stays(lambda: len(site.entries("hold")) == 1 and far_end.count() == 0, 1, "it holds over a restart")
     say(site, "hold", "--for", "1s")
     eventually(lambda: far_end.find("token-held-."), what="arrival when the time is over")
-    assert shown(site)["order"] is None and shown(site)["delivery"] == "relay"
+    facts = shown(site)
+    assert facts["order"] is None and facts["delivery"] == "relay"
 
 
 def test_what_cannot_be_said_is_refused_with_a_reason(site: Site) -> None:
