@@ -15,16 +15,12 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from twisted.python.failure import Failure
-from twisted.web import client
-from twisted.web.http_headers import Headers
 
 from shared.config.oauth import OAuth
 from shared.oauth.forms import Form
-from shared.transport.https import make_agent, read_body
 from shared.transport.reason import explain
 
 _LONGEST_ANSWER = 64 * 1024
-_web: Any = client  #  without types
 
 
 class EndpointDown(Exception):
@@ -35,8 +31,14 @@ class Endpoint:
     """`reactor` makes the connections. The files of `settings` are read at each question: they may have changed."""
 
     def __init__(self, settings: OAuth, reactor: Any) -> None:
+        #  Here: a tenth of what a start imports, and without an account nobody needs it.
+        from twisted.web import client, http_headers
+
         self._settings = settings
         self._reactor = reactor
+        #  Both are without types.
+        self._client: Any = client
+        self._headers: Any = http_headers.Headers
 
     async def ask(self, url: str, form: Form) -> tuple[int, Mapping[str, object] | None]:
         """The status and the JSON object of the answer, None when it held none. Raises EndpointDown."""
@@ -56,6 +58,8 @@ class Endpoint:
         return status, answer if isinstance(answer, dict) else None
 
     async def _exchange(self, url: str, form: Form) -> tuple[int, bytes]:
+        from shared.transport.https import make_agent, read_body
+
         headers = {
             "Content-Type": ["application/x-www-form-urlencoded"],
             "Accept": ["application/json"],
@@ -63,9 +67,9 @@ class Endpoint:
         }
         if form.authorization:
             headers["Authorization"] = [form.authorization]
-        body = _web.FileBodyProducer(BytesIO(urlencode(form.fields).encode("ascii")))
+        body = self._client.FileBodyProducer(BytesIO(urlencode(form.fields).encode("ascii")))
         agent = make_agent(self._reactor, self._settings.authorities, self._settings.timeout)
-        asked = agent.request(b"POST", url.encode("ascii"), Headers(headers), body)
+        asked = agent.request(b"POST", url.encode("ascii"), self._headers(headers), body)
         response = await asked.asFuture(asyncio.get_running_loop())
         return response.code, await read_body(response, _LONGEST_ANSWER)
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
-import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
@@ -89,6 +88,8 @@ class Forms:
 
     def _signed(self, claims: dict[str, str]) -> str:
         """RFC 7523 §3."""
+        import jwt  #  only for those who sign
+
         now = int(self._now())
         times = {"iat": now, "nbf": now - 30, "exp": now + _ASSERTION_LIFETIME, "jti": secrets.token_urlsafe(16)}
         try:
