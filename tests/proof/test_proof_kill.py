@@ -28,7 +28,7 @@ from setting import FAR_ADDRESSES, Stage
 from sound import mend
 
 KILLS = 500
-SECONDS = 660
+SECONDS = 600
 #  How long each may live, ready for mail, before it is killed. MercuryS is three processes, which take their time to
 #  start: were it killed as often as the others, there would be no mail.
 LIFE = {"s": (0.5, 4.0), "c": (0.05, 0.8), "e": (0.05, 0.8), "worker": (0.05, 0.6), "all": (6.0, 12.0)}
