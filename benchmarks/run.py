@@ -75,7 +75,7 @@ def read_arguments() -> argparse.Namespace:
     names = [case.name for case in CASES] + ["durability"]
     parser.add_argument("cases", nargs="*", metavar="CASE", help="of: " + ", ".join(names) + "; default: all")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each server in each case (5)")
-    parser.add_argument("--seconds", type=float, default=180, help="no new round of a case after this time (180)")
+    parser.add_argument("--seconds", type=float, default=100, help="no new round of a case after this time (100)")
     parser.add_argument("--workers", type=int, default=0, help="receive.workers of Mercury; default: its default")
     parser.add_argument("--folder", default="/var/tmp", help="where the image and the servers' files lie (/var/tmp)")
     parser.add_argument("--picture", type=Path, help="write the ratios as SVG to this file")
