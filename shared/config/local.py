@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import string
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -26,22 +25,15 @@ from shared.config.scalars import (
     parse_port,
     parse_text,
     parse_word,
+    places_in,
 )
 from shared.config.setting import Setting, beside, section
-
-PLACES = {"domain", "user"}
 
 
 def parse_maildir(value: object, info: ValidationInfo) -> str:
     """The path of a mailbox with `{user}` and, for several domains, `{domain}`; relative to the file's folder."""
     text = parse_text(value)
-    try:
-        braces = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
-    except ValueError:
-        raise ValueError(f"{shown(text)}: a brace that does not close")
-    if any(name not in PLACES or form or bang for name, form, bang in braces):
-        raise ValueError(f"{shown(text)}: only {{domain}} and {{user}} can stand in braces")
-    if not any(name == "user" for name, *_ in braces):
+    if "user" not in places_in(text, ("domain", "user")):
         raise ValueError(f"{shown(text)} holds no {{user}}: all mail would be one mailbox")
     return os.path.join((info.context or {}).get("folder", ""), text)
 

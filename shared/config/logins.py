@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -23,11 +22,10 @@ from shared.config.scalars import (
     not_empty,
     parse_text,
     parse_word,
+    places_in,
 )
 from shared.config.setting import Setting
 from shared.mail.address import Address, AddressError, parse_address
-
-PLACES = {"login", "user", "domain"}
 
 
 class LoginBackend(StrEnum):
@@ -108,13 +106,7 @@ def _is_server(text: str, schemes: tuple[str, ...]) -> bool:
 def parse_template(value: object) -> str:
     """Text with {login}, {user} or {domain} in it."""
     text = parse_text(value)
-    try:
-        braces = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
-    except ValueError:
-        raise ValueError(f"{shown(text)}: a brace that does not close")
-    if any(name not in PLACES or form or bang for name, form, bang in braces):
-        raise ValueError(f"{shown(text)}: only {{login}}, {{user}} and {{domain}} can stand in braces")
-    if not any(name in ("login", "user") for name, *_ in braces):
+    if not {"login", "user"} & places_in(text, ("login", "user", "domain")):
         raise ValueError(f"{shown(text)} holds neither {{login}} nor {{user}}: everybody would be one person")
     return text
 

@@ -10,7 +10,8 @@ import base64
 import ipaddress
 import os
 import re
-from collections.abc import Callable
+import string
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -209,6 +210,18 @@ def parse_factor(value: object) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= 100:
         return float(value)
     raise ValueError(f"{shown(value)} is no number from 1 to 100")
+
+
+def places_in(text: str, known: Sequence[str]) -> set[str]:
+    """The names that stand in braces in `text`. Raises ValueError for one that is not known, or a form behind it."""
+    try:
+        braces = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
+    except ValueError:
+        raise ValueError(f"{shown(text)}: a brace that does not close")
+    if any(name not in known or form or bang for name, form, bang in braces):
+        *others, last = (f"{{{name}}}" for name in known)
+        raise ValueError(f"{shown(text)}: only {', '.join(others)} and {last} can stand in braces")
+    return {str(name) for name, *_ in braces}
 
 
 def parse_flag(value: object) -> bool:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 from shared.dns.names import literal_address
+from shared.dns.system_file import SystemFile
 
 HOSTS_FILE = "/etc/hosts"
 _LOCALHOST = ("::1", "127.0.0.1")
@@ -30,8 +31,8 @@ class HostsFile:
     """hosts(5), read again when it changes."""
 
     def __init__(self, path: str | os.PathLike[str] = HOSTS_FILE) -> None:
-        self._path = path
-        self._seen: tuple[int, int] | None = None
+        nothing: Mapping[str, tuple[str, ...]] = {}
+        self._file = SystemFile(path, parse_hosts, nothing)
         self._names: Mapping[str, tuple[str, ...]] = {}
 
     def addresses(self, host: str) -> tuple[str, ...]:
@@ -43,16 +44,6 @@ class HostsFile:
         if host == "localhost" or host.endswith(".localhost"):
             # Never what a hosts file or a server says: programs trust this name to mean this host.
             return _LOCALHOST
-        self._follow_file()
+        if (news := self._file.news()) is not None:
+            self._names = news
         return self._names.get(host, ())
-
-    def _follow_file(self) -> None:
-        try:
-            status = os.stat(self._path)
-            if self._seen == (status.st_mtime_ns, status.st_ino):
-                return
-            self._seen = (status.st_mtime_ns, status.st_ino)
-            with open(self._path, encoding="utf-8", errors="replace") as file:
-                self._names = parse_hosts(file)
-        except OSError:
-            self._seen, self._names = None, {}

@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from shared.dns.system_file import SystemFile
+
 RESOLV_CONF = "/etc/resolv.conf"
 _PORT = 53
 
@@ -70,28 +72,15 @@ class ServerList:
     def __init__(self, servers: Sequence[str] = (), resolv_conf: str | os.PathLike[str] = RESOLV_CONF) -> None:
         self._configured = bool([text for text in servers if text])
         self._servers = tuple(parse_server(text) for text in servers if text)
-        self._path = resolv_conf
-        self._seen: tuple[int, int] | None = None
+        self._file: SystemFile[tuple[Server, ...]] = SystemFile(resolv_conf, parse_resolv_conf, ())
 
     def current(self) -> tuple[Server, ...]:
-        if not self._configured:
-            self._follow_file()
+        if not self._configured and (news := self._file.news()) is not None:
+            # resolv.conf(5): without an entry, the name server on this host is meant.
+            self._servers = news or (Server("127.0.0.1", _PORT),)
         return self._servers
 
     def demote(self, server: Server) -> None:
         """Ask this one last: it let a question run into the time-out."""
         if server in self._servers and len(self._servers) > 1:
             self._servers = (*(other for other in self._servers if other != server), server)
-
-    def _follow_file(self) -> None:
-        try:
-            status = os.stat(self._path)
-            if self._seen == (status.st_mtime_ns, status.st_ino):
-                return
-            self._seen = (status.st_mtime_ns, status.st_ino)
-            with open(self._path, encoding="utf-8", errors="replace") as file:
-                self._servers = parse_resolv_conf(file)
-        except OSError:
-            self._seen, self._servers = None, ()
-        # resolv.conf(5): without an entry, the name server on this host is meant.
-        self._servers = self._servers or (Server("127.0.0.1", _PORT),)
