@@ -32,9 +32,6 @@ def work(case: str, messages: int) -> None:
 
     with tempfile.TemporaryDirectory(prefix="mercury-instructions-") as name:
         root = Path(name)
-        if case == "relay":
-            ways._drain(root, messages)
-            return
         house = ways.House(root)
         wire = house.connect()
         for _ in range(messages):
@@ -55,7 +52,7 @@ def count(case: str, messages: int, folder: Path) -> tuple[int, collections.Coun
     total, functions = 0, collections.Counter[str]()
     for line in text.splitlines():
         if found := LINE.match(line):
-            cost, name = int(found[1].replace(",", "")), found[2].rpartition(":")[2]
+            cost, name = int(found[1].replace(",", "")), found[2].rpartition(":")[2].partition("'")[0]
             if name.startswith("PROGRAM TOTALS"):
                 total = cost
             else:
@@ -65,7 +62,7 @@ def count(case: str, messages: int, folder: Path) -> tuple[int, collections.Coun
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("case", choices=("receive", "receive-kept", "relay"), help="relay: from claim to retirement")
+    parser.add_argument("case", choices=("receive", "receive-kept"))
     parser.add_argument("--messages", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.messages:
