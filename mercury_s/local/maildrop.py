@@ -20,7 +20,7 @@ from mercury_s.local.mailbox import MessageNames
 from mercury_s.local.message import Message
 from shared.mail.outcome import Deferred, Delivered
 from shared.mail.reply import Reply
-from shared.maildir.committer import Landing
+from shared.maildir.batch import Landing
 from shared.maildir.tree import CREATE, close_quietly, forget_file, make_maildir
 from shared.maildir.write import write_pieces
 

@@ -1,89 +1,25 @@
 """Group commit: files become durable and visible together, one sync of each folder for all of them.
 
 One thread. Batches form by themselves: what is submitted while a batch is on its way to the disk is the next
-batch, and what one wave of the loop brings goes together; there is no window of time. The steps D1 to D5 of
-docs/spool.md are the phases of `commit_batch`; with a `FileSystem`, one call takes the place of the syncs of D2.
-Not here: what the files hold, and the writing of large ones while they arrive (shared/maildir/spill.py).
+batch, and what one wave of the loop brings goes together; there is no window of time. Not here: what is done with a
+batch (shared/maildir/batch.py), and the writing of large files while they arrive (shared/maildir/spill.py).
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, get_ident
 
+from shared.maildir.batch import Done, Job, Landing, commit_batch
 from shared.maildir.file_system import FileSystem
 from shared.maildir.spill import Writer
-from shared.maildir.tree import CREATE, close_quietly, forget_file, sync_folder
-from shared.maildir.write import start_write_back, write_pieces
+from shared.maildir.syncs import Syncs
 
 #  Every file of a batch holds a descriptor; a batch of this size has all the gain there is.
 LARGEST_BATCH = 128
-#  From so many files on, one sync of the whole file system is cheaper than theirs (benchmarks/commit_ways.py).
-WHOLE_FROM = 4
-
-Done = Callable[[OSError | None], None]
-
-
-@dataclass(slots=True)
-class Landing:
-    """One file to make durable and visible as `folder`/new/`name`.
-
-    `content` is what to write, or `tmp` the path of a file in `folder`/tmp that is written already; then `descriptor`
-    may be its open descriptor, which the committer closes. `mtime` is set when given.
-    """
-
-    folder: str
-    name: str
-    content: Sequence[bytes] = ()
-    tmp: str | None = None
-    mtime: float | None = None
-    descriptor: int | None = None
-
-
-class _File:
-    """A landing on its way: `path` says where its file is now (empty: nowhere), `descriptor` is -1 when closed."""
-
-    __slots__ = ("descriptor", "landing", "path")
-
-    def __init__(self, landing: Landing) -> None:
-        self.landing = landing
-        self.path = landing.tmp or ""
-        self.descriptor = -1 if landing.descriptor is None else landing.descriptor
-
-    def close(self) -> None:
-        """Durable: only the name is missing. Raises OSError."""
-        descriptor, self.descriptor = self.descriptor, -1
-        os.close(descriptor)
-
-    def remove(self) -> None:
-        if self.descriptor >= 0:
-            descriptor, self.descriptor = self.descriptor, -1
-            close_quietly(descriptor)
-        if self.path:
-            forget_file(self.path)
-
-
-class _Job:
-    """The files of one `submit`, acknowledged together or not at all."""
-
-    __slots__ = ("done", "error", "files", "size")
-
-    def __init__(self, landings: Sequence[Landing], done: Done) -> None:
-        self.files = [_File(landing) for landing in landings]
-        self.done = done
-        self.size = sum([sum(map(len, landing.content)) for landing in landings])
-        self.error: OSError | None = None
-
-    def fail(self, error: Exception) -> None:
-        """Take every file of this job away again. Nobody has been told of any of them."""
-        self.error = error if isinstance(error, OSError) else OSError(errno.EIO, f"cannot be written: {error!r}")
-        for file in self.files:
-            file.remove()
 
 
 class Committer:
@@ -103,11 +39,13 @@ class Committer:
         self._next_turn = next_turn
         #  Set before `start`, or never: the committer is its only user.
         self.file_system: FileSystem | None = None
+        #  The thread's own.
+        self._syncs = Syncs()
         self._home = get_ident()
-        self._gathered: list[_Job] = []
+        self._gathered: list[Job] = []
         self._gathered_before = 0
         self.writer = Writer()
-        self._queue: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Job] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._lock = Lock()
         self._backlog = 0
@@ -134,7 +72,7 @@ class Committer:
 
     def submit(self, landings: Sequence[Landing], done: Done) -> None:
         """Make `landings` durable and visible, then call `done` in the loop's thread: all of them or none."""
-        job = _Job(landings, done)
+        job = Job(landings, done)
         with self._lock:
             stopped = self._stopped
             if not stopped:
@@ -185,10 +123,11 @@ class Committer:
             jobs, running = self._next_batch()
             if jobs:
                 self._commit(jobs)
+        self._syncs.close()
 
-    def _next_batch(self) -> tuple[list[_Job], bool]:
+    def _next_batch(self) -> tuple[list[Job], bool]:
         """Everything that was handed over by now, up to LARGEST_BATCH files or a little more."""
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         group = self._queue.get()
         try:
             while group is not None:
@@ -200,9 +139,9 @@ class Committer:
             return jobs, True
         return jobs, False
 
-    def _commit(self, jobs: list[_Job]) -> None:
+    def _commit(self, jobs: list[Job]) -> None:
         try:
-            commit_batch(jobs, self.file_system)
+            commit_batch(jobs, self.file_system, self._syncs)
         except Exception as error:
             #  A fault of ours must not leave a session waiting for ever: nobody in this batch hears a 250.
             for job in jobs:
@@ -213,7 +152,7 @@ class Committer:
             self._moved = time.monotonic()
         self._answer(jobs)
 
-    def _answer(self, jobs: Sequence[_Job]) -> None:
+    def _answer(self, jobs: Sequence[Job]) -> None:
         self._tell([(job.done, job.error) for job in jobs])
 
     def _tell(self, answers: Sequence[tuple[Done, OSError | None]]) -> None:
@@ -233,102 +172,3 @@ def _answer_all(answers: Sequence[tuple[Done, OSError | None]]) -> None:
             faults.append(fault)
     if faults:
         raise ExceptionGroup("after a commit", faults)
-
-
-def commit_batch(jobs: Sequence[_Job], file_system: FileSystem | None = None) -> None:
-    """Write all, start write-back on all, sync each, rename all, sync each folder once. A failure is one job's.
-
-    With `file_system`, what was written here and lies there is synced by one call.
-    """
-    _for_each(jobs, _write)
-    if file_system is not None:
-        _sync_whole(jobs, file_system)
-    if len(jobs) > 1:
-        _for_each(jobs, _start)
-    _for_each(jobs, _sync)
-    _for_each(jobs, _rename)
-    _sync_folders(jobs)
-
-
-def _sync_whole(jobs: Sequence[_Job], file_system: FileSystem) -> None:
-    """The files of this batch that are durable by that are closed; those that still have a descriptor are not.
-
-    Not for files that came written already: what went wrong with them may have been told to the call for an earlier
-    batch. After an error nobody knows whose it was; each file is then synced by itself, and its own descriptor, which
-    is older than what was written, says what became of it.
-    """
-    fresh = [
-        (job, [file for file in job.files if file.landing.tmp is None and file_system.has(file.landing.folder)])
-        for job in jobs
-        if job.error is None
-    ]
-    if sum([len(files) for _, files in fresh]) < WHOLE_FROM:
-        return
-    try:
-        file_system.sync()
-    except OSError:
-        return
-    for job, files in fresh:
-        try:
-            for file in files:
-                file.close()
-        except OSError as error:
-            job.fail(error)
-
-
-def _for_each(jobs: Sequence[_Job], step: Callable[[_Job], None]) -> None:
-    for job in jobs:
-        if job.error is None:
-            try:
-                step(job)
-            except Exception as error:
-                job.fail(error)
-
-
-def _write(job: _Job) -> None:
-    for file in job.files:
-        landing = file.landing
-        if not file.path:
-            path = f"{landing.folder}/tmp/{landing.name}"
-            file.descriptor = os.open(path, CREATE, 0o660)
-            file.path = path
-            write_pieces(file.descriptor, landing.content)
-        elif file.descriptor < 0:
-            file.descriptor = os.open(file.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        if landing.mtime is not None:
-            os.utime(file.descriptor, (landing.mtime, landing.mtime))
-
-
-def _start(job: _Job) -> None:
-    for file in job.files:
-        if file.descriptor >= 0:
-            start_write_back(file.descriptor)
-
-
-def _sync(job: _Job) -> None:
-    for file in job.files:
-        if file.descriptor >= 0:
-            #  Once only: after a failed sync the pages count as clean, and a second one would succeed without them.
-            os.fsync(file.descriptor)
-            file.close()
-
-
-def _rename(job: _Job) -> None:
-    for file in job.files:
-        visible = f"{file.landing.folder}/new/{file.landing.name}"
-        os.rename(file.path, visible)
-        file.path = visible
-
-
-def _sync_folders(jobs: Sequence[_Job]) -> None:
-    folders: dict[str, list[_Job]] = {}
-    for job in jobs:
-        if job.error is None:
-            for file in job.files:
-                folders.setdefault(file.landing.folder, []).append(job)
-    for folder, waiting in folders.items():
-        try:
-            sync_folder(f"{folder}/new")
-        except OSError as error:
-            for job in waiting:
-                job.fail(error)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from shared.mail.envelope import Envelope
-from shared.maildir.committer import Committer, Landing
+from shared.maildir.batch import Landing
+from shared.maildir.committer import Committer
 from shared.maildir.spill import Spill
 from shared.routing.lane import Lane
 from shared.spool.flow import flow_of

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from shared.mail.address import parse_address
 from shared.mail.envelope import Envelope, Recipient
-from shared.maildir.committer import Committer, Done, Landing
+from shared.maildir.batch import Done, Landing
+from shared.maildir.committer import Committer
 from shared.maildir.spill import Writer
 from shared.routing.lane import Lane
 from shared.spool.deposit import Depositor, Letter

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from fakes.syscalls import failing, spied
 
-from shared.maildir.committer import LARGEST_BATCH, WHOLE_FROM, Committer, Landing, _Job, commit_batch
+from shared.maildir.batch import WHOLE_FROM, Job, Landing, commit_batch
+from shared.maildir.committer import LARGEST_BATCH, Committer
 from shared.maildir.file_system import FileSystem
 from shared.maildir.tree import make_maildir
 
@@ -41,11 +42,11 @@ def answers() -> Answers:
     return Answers()
 
 
-def job(answers: Answers, name: str, *landings: Landing) -> _Job:
-    return _Job(landings, answers.of(name))
+def job(answers: Answers, name: str, *landings: Landing) -> Job:
+    return Job(landings, answers.of(name))
 
 
-def run(*jobs: _Job) -> None:
+def run(*jobs: Job) -> None:
     commit_batch(jobs)
     for each in jobs:
         each.done(each.error)
@@ -135,7 +136,7 @@ def calls_of_a_batch(box: Path, answers: Answers) -> int:
     return len(calls.made)
 
 
-def three_jobs(box: Path, answers: Answers, tag: str) -> list[_Job]:
+def three_jobs(box: Path, answers: Answers, tag: str) -> list[Job]:
     spilled = box / "tmp" / f"{tag}.spilled"
     spilled.write_bytes(b"large")
     return [
@@ -220,13 +221,13 @@ def whole(box: Path, monkeypatch: pytest.MonkeyPatch) -> FakeFileSystem:
     return FakeFileSystem(box)
 
 
-def run_whole(whole: FileSystem, *jobs: _Job) -> None:
+def run_whole(whole: FileSystem, *jobs: Job) -> None:
     commit_batch(jobs, whole)
     for each in jobs:
         each.done(each.error)
 
 
-def fresh(box: Path, answers: Answers, names: str) -> list[_Job]:
+def fresh(box: Path, answers: Answers, names: str) -> list[Job]:
     return [job(answers, name, Landing(str(box), name, [b"x"])) for name in names]
 
 
@@ -294,7 +295,7 @@ def test_with_one_sync_an_error_at_any_call_is_never_acknowledged_and_leaves_not
 ) -> None:
     expected = {"small": {"small"}, "pair": {"left", "right"}, "large": {"large"}, "more": {"more"}}
 
-    def jobs_of(place: Path) -> list[_Job]:
+    def jobs_of(place: Path) -> list[Job]:
         more = job(answers, "more", Landing(str(place), "m.more", [b"x"]))
         return [*three_jobs(place, answers, "m"), more]
 

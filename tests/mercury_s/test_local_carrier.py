@@ -25,7 +25,8 @@ from shared.mail.address import Address, AddressError, parse_address
 from shared.mail.content import BytesContent, Content
 from shared.mail.envelope import Envelope, Notify, Recipient
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
-from shared.maildir.committer import Committer, Landing
+from shared.maildir.batch import Landing
+from shared.maildir.committer import Committer
 
 MESSAGE = b"Received: from x\r\nSubject: hello\r\n\r\n.dot\r\n\r\nlast\r\n"
 TRACED = "Return-Path: <sender@far.example>\nDelivered-To: {}\nReceived: from x\nSubject: hello\n\n.dot\n\nlast\n"

@@ -12,7 +12,8 @@ import pytest
 from fakes.runs import Run, run
 
 from shared.delivery.runner import LONGEST_REST
-from shared.maildir.committer import Committer, Landing
+from shared.maildir.batch import Landing
+from shared.maildir.committer import Committer
 from shared.maildir.tree import make_maildir
 from shared.service.post_office import STUCK
 
