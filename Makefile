@@ -12,7 +12,9 @@ CODE := shared mercury_s mercury_c mercury_e tests benchmarks package
 run: $(VENV)/.ready-to-run
 	@exec $(BIN)/mercury demo $(ARGS)
 
+#  Compiled once, as the tests start some hundred processes, and may do so where nobody writes bytecode.
 test: $(VENV)/.ready-to-test peers lint
+	@$(BIN)/python -m compileall -q shared mercury_s mercury_c mercury_e
 	$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.ready-to-test
