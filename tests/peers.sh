@@ -1,6 +1,6 @@
 #!/bin/sh
-# tests/peers.sh [PROGRAM[:PACKAGE]]...: the programs of others that the end-to-end tests speak with, and those named, with
-# their package where that has another name. Quiet when all are there.
+# tests/peers.sh [[?]PROGRAM[:PACKAGE]]...: the programs of others that the end-to-end tests speak with, and those named,
+# with their package where that has another name; with a ? those that a test can do without. Quiet when all are there.
 #
 # curl, swaks, msmtp, nsd, unbound, haproxy, dovecot, slapd, strace, nftables and iproute2 come as Debian packages. Postfix gives
 # only smtp-source and smtp-sink: its package is unpacked into .peers/postfix and never installed, as a second mail
@@ -16,6 +16,7 @@ has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
 
 missing=""
 for program in curl swaks nsd unbound strace haproxy slapd msmtp "$@"; do
+    case $program in \?*) continue ;; esac
     # Unpacked below.
     [ "$program" != prometheus ] || continue
     # The tools of the bench are compiled, and speak TLS.
@@ -53,7 +54,7 @@ install() {
         echo "The tests need packages that only root may install: apt-get install$*" >&2
         exit 1
     fi
-    # nsd, unbound, dovecot and slapd are started by the tests alone: no service of theirs may come up now or at the next boot.
+    # nsd, unbound, dovecot, slapd and glusterd are started by the tests alone: no service of theirs may come up now or at the next boot.
     policy=/usr/sbin/policy-rc.d
     made=""
     if [ ! -e $policy ]; then
@@ -62,7 +63,7 @@ install() {
         made=yes
     fi
     new=""
-    for service in nsd unbound dovecot slapd; do
+    for service in nsd unbound dovecot slapd glusterd; do
         has "$service" || new="$new $service"
     done
     ok=yes
@@ -77,6 +78,15 @@ install() {
 
 # shellcheck disable=SC2086  # a list of words
 [ -z "$missing" ] || install $missing
+
+# What a test or two do without, and say so, where it cannot be had; first the file system that two hosts share.
+wanted=""
+for program in "?glusterd:glusterfs-server" "?glusterfs:glusterfs-client" "$@"; do
+    case $program in \?*) program=${program#\?} ;; *) continue ;; esac
+    has "${program%:*}" || wanted="$wanted ${program#*:}"
+done
+# shellcheck disable=SC2086  # a list of words
+[ -z "$wanted" ] || (install $wanted) || echo "Left out, and what needs them is not tested:$wanted" >&2
 
 # Exim, OpenSMTPD and postgrey, the same way: smarthosts and mail exchangers that are not ours. One that cannot be had here is left
 # out, and its tests say so.

@@ -40,9 +40,8 @@ from shared.spool.lane import LaneFolder
 from shared.spool.owner import Owner
 from shared.spool.schedule import Schedule
 from shared.spool.spool import Spool, SpoolUnusable
-from shared.spool.watch import LaneWatch
+from shared.spool.watch import SCAN_EVERY, LaneWatch
 
-_RESCAN_SECONDS = 30.0
 #  A disk that needs longer for one batch or one claim does not come back by waiting.
 STUCK = 90.0
 
@@ -220,7 +219,7 @@ class _Watch:
 
     def _again(self) -> None:
         self._rescan()
-        self._timer = asyncio.get_running_loop().call_later(_RESCAN_SECONDS, self._again)
+        self._timer = asyncio.get_running_loop().call_later(SCAN_EVERY, self._again)
 
     def _found(self, name: str) -> None:
         try:

@@ -1,7 +1,8 @@
 """Noticing new entries at once, by inotify.
 
 Never the only way: on a network file system inotify sees only what this host does, the kernel's queue of notices may
-overflow, and there may be no inotify at all. So whoever uses this also scans every so often (shared/delivery).
+overflow, and there may be no inotify at all. So whoever uses this also scans every SCAN_EVERY seconds
+(shared/delivery).
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from twisted.python.filepath import FilePath
+
+#  What another host has put there waits so long at most.
+SCAN_EVERY = 30.0
 
 _MOVED_TO = 0x80  #  IN_MOVED_TO of inotify(7): every way into new/ is a rename.
 

@@ -17,6 +17,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+#  Seconds; for who runs on an emulated processor to set.
+READY_WITHIN = 20.0
+
 
 class StartFailed(AssertionError):
     """The process ended, or said nothing, before it was ready."""
@@ -43,12 +46,12 @@ class Process:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def start(
-        self, is_ready: Callable[[], bool], seconds: float = 20, limit: Callable[[], None] | None = None
+        self, is_ready: Callable[[], bool], seconds: float = 0, limit: Callable[[], None] | None = None
     ) -> None:
         self._spawn(self._env, limit)
         self._wait(is_ready, seconds)
 
-    def start_notified(self, seconds: float = 20, limit: Callable[[], None] | None = None) -> None:
+    def start_notified(self, seconds: float = 0, limit: Callable[[], None] | None = None) -> None:
         """Start it and wait for the datagram READY=1 (sd_notify(3))."""
         with (
             tempfile.TemporaryDirectory(prefix="ready-") as folder,
@@ -81,6 +84,7 @@ class Process:
             )
 
     def _wait(self, is_ready: Callable[[], bool], seconds: float) -> None:
+        seconds = seconds or READY_WITHIN
         end = time.monotonic() + seconds
         while not is_ready():
             if not self.is_running:

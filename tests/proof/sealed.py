@@ -3,16 +3,23 @@
 Whatever is mounted, started or listening inside is gone when the last process is: after Ctrl-C, and after SIGKILL. The
 kernel lets loop devices go with their mounts. Needs root; without it the proof runs outside, and what needs mounts is
 "not run".
+
+    python tests/proof/sealed.py PYTHON-ARGUMENTS...
+
+runs Python with these arguments inside, and ends with NOT_HERE where there is no room.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 
 MARK = "MERCURY_PROOF_IS_SEALED"
+NOT_HERE = 77
+_PR_SET_PDEATHSIG = 1
 
 
 def enter() -> None:
@@ -53,3 +60,29 @@ def tend() -> None:
         pid, status = os.wait()
         if pid == child:
             os._exit(os.waitstatus_to_exitcode(status) & 0x7F)
+
+
+def own_places(*folders: str) -> None:
+    """Folders of the machine that are empty in this room, and take in nothing that outlives it."""
+    for folder in folders:
+        os.makedirs(folder, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "room", folder], check=True)
+
+
+def end_with_parent() -> None:
+    """For `preexec_fn`: SIGKILL for who is about to begin, when the thread that began it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> None:
+    if not is_sealed():
+        os.environ.pop(MARK, None)
+        enter()
+        print("no name spaces of mounts, processes and network are to be had here")
+        sys.exit(NOT_HERE)
+    tend()
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()
