@@ -7,6 +7,7 @@ answers. Every process leads a process group of its own, so that `kill` takes it
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import random
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 
 #  Seconds; for who runs on an emulated processor to set.
 READY_WITHIN = 20.0
+_PR_SET_PDEATHSIG = 1
 
 
 class StartFailed(AssertionError):
@@ -154,3 +156,8 @@ def _share_of_ports() -> list[int]:
 
 _SHARES = 8
 _PORTS = iter(_share_of_ports())
+
+
+def end_with_parent() -> None:
+    """For `preexec_fn`: SIGKILL for who is about to begin, when the thread that began it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

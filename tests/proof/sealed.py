@@ -11,7 +11,6 @@ runs Python with these arguments inside, and ends with NOT_HERE where there is n
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -19,7 +18,6 @@ import sys
 
 MARK = "MERCURY_PROOF_IS_SEALED"
 NOT_HERE = 77
-_PR_SET_PDEATHSIG = 1
 
 
 def enter() -> None:
@@ -67,11 +65,6 @@ def own_places(*folders: str) -> None:
     for folder in folders:
         os.makedirs(folder, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "room", folder], check=True)
-
-
-def end_with_parent() -> None:
-    """For `preexec_fn`: SIGKILL for who is about to begin, when the thread that began it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from gluster import why_no_gluster
-from sealed import NOT_HERE, end_with_parent
+from process import end_with_parent
+from sealed import NOT_HERE
 
 HERE = Path(__file__).parent
 

@@ -1,5 +1,5 @@
 """Two hosts, one spool: each a network and a host name with daemons, a smarthost and a disk of its own; the spool is a shared file
-system that both have mounted, and the mailboxes are common. Not here: which file system that is (gluster.py, guest/)."""
+system that both have mounted, and the mailboxes are common. Not here: which file system that is (gluster.py)."""
 
 from __future__ import annotations
 
