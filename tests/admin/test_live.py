@@ -81,7 +81,9 @@ def terminal(desk: Desk) -> Iterator[Terminal]:
         "--every",
         "3600",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    #  Who runs tests side by side says a size in the environment, which would count in place of the window's.
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment = {**inherited, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
     before = termios.tcgetattr(slave)
     process = subprocess.Popen(
         command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
