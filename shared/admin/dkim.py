@@ -76,6 +76,7 @@ def key(office: Office, domain: str, selector: str, kind: str, path: Path | None
     click.echo(f"{_zone_line(name, made.record)}\n")
     click.echo("When `mercury dkim check` finds it, sign with it, below the site in the configuration:\n")
     click.echo(f"    dkim:\n      keys:\n        - {{selector: {selector}, domains: [{domain}], key_file: {path}}}")
+    click.echo("\nThen `mercury reload`; under systemd `systemctl restart mercury-e`, which hands it the key.")
 
 
 @dkim.command()

@@ -23,7 +23,7 @@ from shared.dkim.private_key import KeyUnusable, PrivateKey, parse_private_key
 from shared.dns.resolver import Resolver
 from shared.mail.reply import printable
 from shared.service.credentials import Credentials, SecretUnusable
-from shared.service.signing import Named, keys_of
+from shared.service.signing import Named, covers, keys_of
 from shared.vantage.light import Check, Light, worst
 from shared.vantage.own_address import echoed_address, source_addresses
 from shared.vantage.preflight import Flight, preflight
@@ -105,7 +105,7 @@ def our_keys(config: Config, sites: Iterable[str], domains: Collection[str]) -> 
     """The keys that mail of these sites and domains is signed with (all domains, if none is said), or why one cannot
     be used."""
     named = dict.fromkeys(each for site in sites if site in config.sites for each in keys_of(config, site))
-    return [(each, _read(each.path)) for each in named if not domains or each.domain in domains]
+    return [(each, _read(each.path)) for each in named if not domains or any(covers(each.domain, one) for one in domains)]
 
 
 def _read(path: str) -> PrivateKey | str:

@@ -51,7 +51,7 @@ class Dkim(Setting):
 
     keys: Several[DkimKey]
     relay: Flag = False
-    without_key: Annotated[WithoutKey, BeforeValidator(parse_word(WithoutKey))] = WithoutKey.WAIT
+    without_key: Annotated[WithoutKey, BeforeValidator(parse_word(WithoutKey))] = WithoutKey.SEND
 
     @property
     def needs_domains(self) -> bool:

@@ -60,12 +60,17 @@ def keys_of(config: Config, site: str) -> tuple[Named, ...]:
     )
 
 
+def covers(signer: str, domain: str) -> bool:
+    """Whether a key for `signer` signs for `domain`: it is that one or above it."""
+    return f".{domain}".endswith(f".{signer}")
+
+
 def keys_for(keys: Sequence[Named], domain: str) -> list[Named]:
     """Those that sign for `domain`: each key for the domain itself or the nearest above it."""
     best: dict[tuple[str, str], Named] = {}
     for key in keys:
         mark = (key.selector, key.path)
-        if f".{domain}".endswith(f".{key.domain}") and (mark not in best or len(key.domain) > len(best[mark].domain)):
+        if covers(key.domain, domain) and (mark not in best or len(key.domain) > len(best[mark].domain)):
             best[mark] = key
     return list(best.values())
 

@@ -127,13 +127,19 @@ async def _check_spf(names: Names, address: str, flight: Flight) -> list[Check]:
 
 
 async def _check_dkim(names: Names, flight: Flight) -> list[Check]:
-    if not flight.selector and flight.keys:
-        return []
     if not flight.selector:
+        signers = [name.partition("._domainkey.")[2] for name, _ in flight.keys]
+        unsigned = [
+            domain for domain in flight.domains if not any(f".{domain}".endswith(f".{signer}") for signer in signers)
+        ]
+        if not unsigned:
+            return []
+        says = "nothing here signs its mail" if signers else "not looked at: no selector is known"
         to_do = (
-            "sign (mercury dkim key), or say under which name your key stands: --selector, or preflight.dkim_selector"
+            f"make a key: mercury dkim key {unsigned[0]}; or, if somebody else signs for you, say under which name that"
+            " key stands: --selector, or preflight.dkim_selector"
         )
-        return [Check(Light.AMBER, "dkim", ", ".join(flight.domains), "not looked at: no selector is known", to_do)]
+        return [Check(Light.AMBER, "dkim", ", ".join(unsigned), says, to_do)]
     checks = []
     for domain in flight.domains:
         name = f"{flight.selector}._domainkey.{domain}"

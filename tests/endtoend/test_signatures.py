@@ -97,6 +97,7 @@ def test_mail_waits_for_its_key_and_goes_when_it_is_back(
     site: Site, far_end: FarEnd, name_server: Callable[[dict[str, str]], NameServer]
 ) -> None:
     with_keys(site)
+    site.here["dkim"]["without_key"] = "wait"
     server = name_server({"partner.example": "@ MX 10 mx\nmx A 127.0.0.21\n"})
     site.config["dns"] = {"servers": [f"127.0.0.1:{server.port}"]}
     site.config["direct"] = {"port": far_end.port, "allow_addresses": ["127.0.0.0/8"]}

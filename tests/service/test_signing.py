@@ -155,8 +155,8 @@ def test_by_a_smarthost_only_where_the_site_says_so(house: House) -> None:
 
 
 @pytest.mark.parametrize("fault", ["gone", "open", "words", "password"])
-def test_without_its_key_mail_waits_and_says_why(house: House, fault: str) -> None:
-    signing = house.signing()
+def test_without_its_key_mail_waits_where_the_site_says_so_and_says_why(house: House, fault: str) -> None:
+    signing = house.signing(more="      without_key: wait\n")
     _spoil(house.folder / "s1.pem", fault)
     result = signed(signing, BytesContent(MESSAGE))
     assert isinstance(result, Deferred) and result.reply.code == 451
@@ -165,16 +165,16 @@ def test_without_its_key_mail_waits_and_says_why(house: House, fault: str) -> No
 
 
 def test_mail_that_waited_for_its_key_goes_when_it_is_there(house: House) -> None:
-    signing, content = house.signing(), BytesContent(MESSAGE)
+    signing, content = house.signing(more="      without_key: wait\n"), BytesContent(MESSAGE)
     _spoil(house.folder / "s1.pem", "gone")
     assert isinstance(signed(signing, content), Deferred)
     house.write("s1", KEYS["s1"])
     assert seals(signed(signing, content)) == [("hq.example", "s1")]
 
 
-def test_or_it_goes_without_where_the_site_says_so(house: House) -> None:
+def test_unless_it_is_to_wait_no_mail_waits_for_a_key(house: House) -> None:
     both = "{selector: s1, key_file: s1.pem}", "{selector: s2, key_file: s2.pem}"
-    signing = house.signing(*both, more="      without_key: send\n")
+    signing = house.signing(*both)
     _spoil(house.folder / "s1.pem", "gone")
     assert seals(signed(signing, BytesContent(MESSAGE))) == [("hq.example", "s2")]
     _spoil(house.folder / "s2.pem", "words")

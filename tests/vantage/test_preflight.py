@@ -145,7 +145,15 @@ def test_a_key_in_several_lines_is_one() -> None:
 
 def test_without_a_selector_dkim_is_not_looked_at() -> None:
     check = of(fly(selector=""), "dkim")
-    assert check.light is Light.AMBER and "--selector" in check.to_do
+    assert check.light is Light.AMBER and "--selector" in check.to_do and "mercury dkim key hq.example" in check.to_do
+
+
+def test_a_domain_that_no_key_of_ours_signs_for_is_told() -> None:
+    domains = ("hq.example", "lists.hq.example", "plant.example")
+    keys = (("s1._domainkey.hq.example", ZONE["s1._domainkey.hq.example"]["TXT"][0]),)
+    first, second = [check for check in fly(selector="", domains=domains, keys=keys) if check.name == "dkim"]
+    assert (first.light, first.about) == (Light.AMBER, "plant.example") and "dkim key plant.example" in first.to_do
+    assert (second.light, second.about) == (Light.GREEN, "s1._domainkey.hq.example")
 
 
 @pytest.mark.parametrize(
