@@ -105,7 +105,9 @@ def our_keys(config: Config, sites: Iterable[str], domains: Collection[str]) -> 
     """The keys that mail of these sites and domains is signed with (all domains, if none is said), or why one cannot
     be used."""
     named = dict.fromkeys(each for site in sites if site in config.sites for each in keys_of(config, site))
-    return [(each, _read(each.path)) for each in named if not domains or any(covers(each.domain, one) for one in domains)]
+    return [
+        (each, _read(each.path)) for each in named if not domains or any(covers(each.domain, one) for one in domains)
+    ]
 
 
 def _read(path: str) -> PrivateKey | str:

@@ -136,8 +136,8 @@ async def _check_dkim(names: Names, flight: Flight) -> list[Check]:
             return []
         says = "nothing here signs its mail" if signers else "not looked at: no selector is known"
         to_do = (
-            f"make a key: mercury dkim key {unsigned[0]}; or, if somebody else signs for you, say under which name that"
-            " key stands: --selector, or preflight.dkim_selector"
+            f"make a key: mercury dkim key {unsigned[0]}; or, if somebody else signs for you, say under which name"
+            " that key stands: --selector, or preflight.dkim_selector"
         )
         return [Check(Light.AMBER, "dkim", ", ".join(unsigned), says, to_do)]
     checks = []
