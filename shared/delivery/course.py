@@ -74,7 +74,7 @@ class Course:
             if not job.is_settling:
                 await self._put_back(job, None)
         except Exception as error:
-            say_fault(self.desk.report, job.claim.envelope, error, "runner")
+            self._say(job.claim, error, "runner")
             await self._put_back(job, self.desk.clock() + self.crew.retry.of(job.claim.envelope).first)
 
     async def judge(self, claim: Claim) -> bool:
@@ -84,9 +84,16 @@ class Course:
             if ways and await self.sorter.send_on(claim, stays, ways):
                 return False
         except Exception as error:
-            say_fault(self.desk.report, claim.envelope, error, "recheck")
+            self._say(claim, error, "recheck")
         await self.release(claim)
         return True
+
+    def _say(self, claim: Claim, error: Exception, where: str) -> None:
+        """A disk that cannot be read is nobody's broken promise; what carriers raise was caught before (attempt.py)."""
+        if isinstance(error, OSError):
+            self.desk.report(events.SPOOL_TROUBLE, id=claim.envelope.id, path=claim.name, reason=str(error))
+        else:
+            say_fault(self.desk.report, claim.envelope, error, where)
 
     async def release(self, claim: Claim) -> None:
         self.lounge.going_back(claim.name)

@@ -52,8 +52,10 @@ def unmount(place: Path) -> None:
     devices = set()
     #  A file system that was shut down answers nothing but EIO, os.path.ismount included.
     while found := [line.split()[0] for line in _mounts() if line.split()[1] == str(place)]:
-        devices.update(found)
-        if subprocess.run(["umount", str(place)], capture_output=True).returncode != 0:
+        if subprocess.run(["umount", str(place)], capture_output=True).returncode == 0:
+            devices.update(found)
+        else:
+            #  Somebody who lives longer has files open there: nobody mounts that image again.
             run("umount", "-l", place)
     for device in devices:
         eventually(lambda device=device: not _is_to_be_cleared(Path(device).name), 60, f"{device} is free")

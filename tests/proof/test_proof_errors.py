@@ -23,6 +23,8 @@ from power import live_on
 Fault = tuple[str, str, str, str]
 FAULTS: dict[str, Sequence[Fault]] = {
     "files": (
+        ("s", "io_submit", "EAGAIN", "1+2"),
+        ("s", "io_getevents", "EINTR", "1+2"),
         ("s", "fsync", "EIO", "1+1"),
         ("s", "fsync", "ENOSPC", "1+3"),
         ("s", "writev", "ENOSPC", "1+2"),
@@ -35,6 +37,8 @@ FAULTS: dict[str, Sequence[Fault]] = {
         ("c", "rename", "ENOSPC", "1+3"),
         ("c", "unlink", "EIO", "1+2"),
         ("c", "openat", "EMFILE", "1+3"),
+        #  The last, as syncs are made one by one from then on.
+        ("s", "io_getevents", "EFAULT", "1+1"),
     ),
     "syncfs": (("s", "syncfs", "EIO", "1+1"), ("s", "syncfs", "ENOSPC", "1+2"), ("s", "fsync", "EIO", "1+2")),
 }
@@ -73,7 +77,7 @@ def test_calls_of_running_daemons_fail(
         live_on(site, place, far_end.hop, sync)
         site.start("sc")
         names = ("anna@hq.example", "x@elsewhere.example")
-        flows = [Flow(site.port, name, SESSIONS[sync], 0.02, 5_000).start() for name in names]
+        flows = [Flow(site.port, name, SESSIONS, 0.02, 5_000).start() for name in names]
         eventually(lambda: len(acknowledged(flows)) > 20, 30, "mail")
         failed = let_fail(site, flows, FAULTS[sync], tmp_path)
         for flow in flows:
