@@ -89,7 +89,7 @@ class Course:
         return True
 
     def _say(self, claim: Claim, error: Exception, where: str) -> None:
-        """A disk that cannot be read is nobody's broken promise; what carriers raise was caught before (attempt.py)."""
+        """A disk that cannot be read is no broken promise; what carriers raise was caught before (attempt.py)."""
         if isinstance(error, OSError):
             self.desk.report(events.SPOOL_TROUBLE, id=claim.envelope.id, path=claim.name, reason=str(error))
         else:
