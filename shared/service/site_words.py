@@ -1,7 +1,7 @@
 """The routing table in force: the configuration, the operator's orders for its sites, and what is known of port 25.
 
 Read from two small files in the spool (shared/state/site_words.py). A running daemon looks once a second whether one
-of them is another than before, and when an order ends; nothing is asked per message. What cannot be read changes
+of them is another than before, and at the moment when an order ends; nothing is asked per message. What cannot be read changes
 nothing: the words that were in force stay.
 """
 
@@ -23,6 +23,7 @@ from shared.routing.word import Detour, Order, WordInForce, spoken_word, word_in
 from shared.state.site_words import ORDERS, PORT_25, UnreadableWords, read_detours, read_orders
 
 LOOK_EVERY = 1.0
+SHORTEST_PAUSE = 0.001
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
@@ -70,7 +71,7 @@ class SiteWords:
 
     def follow(self, changed: Callable[[], object]) -> None:
         self._changed = changed
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
+        self._look_again()
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -78,10 +79,20 @@ class SiteWords:
 
     def _look(self) -> None:
         assert self._changed is not None
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look)
-        is_ended = self._next_end is not None and self._clock() >= self._next_end
-        if is_ended or self._stamps() != self._seen:
-            self._changed()
+        try:
+            is_ended = self._next_end is not None and self._clock() >= self._next_end
+            if is_ended or self._stamps() != self._seen:
+                self._changed()
+        finally:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """The end of an order is known before: all daemons look at that moment, so that none sends back what another
+        has let go."""
+        pause = LOOK_EVERY
+        if self._next_end is not None:
+            pause = min(pause, max(self._next_end - self._clock(), SHORTEST_PAUSE))
+        self._timer = asyncio.get_running_loop().call_later(pause, self._look)
 
     def _read(self) -> None:
         self._seen = self._stamps()

@@ -155,6 +155,11 @@ class World:
             f"mx.chosen A {REQUIRING_ADDRESS}",
         ]
         signed.append(f"_{self.port}._tcp.mx.chosen TLSA 3 1 1 {self.keys['chosen'].hex()}")
+        #  Aliases: inside what is signed, with records at its end only; and out of it, with records at its beginning.
+        signed += ["aliased MX 10 mx.aliased", f"mx.aliased CNAME mx.{domain('dane-ee', 'self')}."]
+        for name, key in (("leaving", self.keys["self"]), ("misled", b"\1" * 32)):
+            signed += [f"{name} MX 10 mx.{name}", f"mx.{name} CNAME mx.{domain('nothing', 'self')}."]
+            signed.append(f"_{self.port}._tcp.mx.{name} TLSA 3 1 1 {key.hex()}")
         page = f"https://mta-sts.{next(iter(ODD))}.plain.test:{self.policy_host.port}/reports"
         for name, address in (("by-mail", f"mailto:tls@{domain('nothing', 'none')}"), ("by-page", page)):
             plain += [f"{name} MX 10 mx.{name}", f"mx.{name} A {ADDRESS['good']}"]
@@ -258,6 +263,17 @@ def test_the_table_of_the_documentation(world: World, office: Site) -> None:
         row, kind = people[who]
         seen[row][KINDS.index(kind)] = cell(event)
     assert seen == expected
+
+
+def test_dane_follows_an_alias(world: World, office: Site) -> None:
+    """RFC 7672 §2.2.2: the records stand where the alias leads, or at its own name when only that is signed."""
+    expected = {
+        "a@aliased.signed.test": "verified",
+        "a@leaving.signed.test": "verified",
+        "a@misled.signed.test": "waits",
+    }
+    send(office, list(expected))
+    assert {who: cell(event) for who, event in outcomes(office, len(expected)).items()} == expected
 
 
 def test_a_page_that_is_no_policy_keeps_no_mail_back(world: World, office: Site) -> None:
