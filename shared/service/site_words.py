@@ -1,8 +1,8 @@
 """The routing table in force: the configuration, the operator's orders for its sites, and what is known of port 25.
 
 Read from two small files in the spool (shared/state/site_words.py). A running daemon looks once a second whether one
-of them is another than before, and at the moment when an order ends; nothing is asked per message. What cannot be read changes
-nothing: the words that were in force stay.
+of them is another than before, and at the moment when an order ends; nothing is asked per message. What cannot be
+read changes nothing: the words that were in force stay.
 """
 
 from __future__ import annotations
