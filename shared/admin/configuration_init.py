@@ -19,7 +19,8 @@ from shared.config.passwords import LONGEST_PASSWORD
 from shared.mail.reply import printable
 
 SECRET = Path("secrets/mercury-c/smarthost")
-_WAYS = ("relay", "direct", "hold")
+_WAYS = ("relay", "direct", "auto", "hold")
+_BY_SMARTHOST = ("relay", "auto")
 
 
 @click.command()
@@ -27,7 +28,7 @@ _WAYS = ("relay", "direct", "hold")
 @click.option("--domains", metavar="LIST", help="Domains with mailboxes here, separated by commas.")
 @click.option("--networks", metavar="LIST", help="Networks whose clients may send, separated by commas; or none.")
 @click.option("--delivery", type=click.Choice(_WAYS), help="How mail to other domains leaves.")
-@click.option("--smarthost", metavar="HOST[:PORT]", help="The provider's server, for --delivery relay.")
+@click.option("--smarthost", metavar="HOST[:PORT]", help="The provider's server, for --delivery relay and auto.")
 @click.option("--login", default="", metavar="NAME", help="The login at the smarthost.")
 @click.option("--password-stdin", is_flag=True, help="Its password is the first line of stdin.")
 @click.option("--print", "only_print", is_flag=True, help="Show the file, and write nothing.")
@@ -54,13 +55,13 @@ def init(
     domains = domains or _ask("2. Domains that have mailboxes here", hostname.partition(".")[2] or hostname)
     networks = networks or _ask("3. Networks whose clients may send mail to anywhere (or none)", "none")
     delivery = delivery or _ask("4. How mail to others leaves", "direct", click.Choice(_WAYS))
-    if delivery == "relay":
+    if delivery in _BY_SMARTHOST:
         smarthost = smarthost or _ask("5. The provider's server for outgoing mail, host or host:port")
         login = login or ("" if not sys.stdin.isatty() else _ask("   The login there (or none)", "none"))
     answers = Answers(
         hostname, _words(domains), _words(networks), delivery, smarthost or "", "" if login == "none" else login
     )
-    secret = _password(answers, password_stdin) if answers.login else ""
+    secret = _password(answers, password_stdin) if answers.login and not only_print else ""
     if answers.login:
         answers = replace(answers, password_file=str(SECRET))
     text = render(answers)

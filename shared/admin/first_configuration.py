@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """`way` is relay, direct or hold. `smarthost` is `host` or `host:port`; with a `login`, `password_file` is named,
+    """`way` is relay, direct, auto or hold. `smarthost` is `host` or `host:port`; with a `login`, `password_file` is named,
     relative to the file or absolute."""
 
     hostname: str
@@ -49,7 +49,7 @@ def render(answers: Answers) -> str:
         "  here:",
         *_networks(answers.networks),
         "    # How its mail to other domains leaves: relay (through smarthosts), direct (to the servers of the",
-        "    # recipients' domains), auto (the one that works), or hold.",
+        "    # recipients' domains), auto (direct, and by the smarthosts while port 25 is blocked), or hold.",
         f"    delivery: {answers.way}",
         *_smarthost(answers),
     ]

@@ -40,7 +40,16 @@ _MODULES = {
 }
 
 
-@click.group(cls=Nouns, modules=_MODULES, invoke_without_command=True)
+class _Listing(Nouns):
+    """Options before any verb are those of `list`, as `mercury queue` is said to be a listing."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names and not ctx.resilient_parsing:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Listing, modules=_MODULES, invoke_without_command=True)
 @click.pass_context
 def queue(ctx: click.Context) -> None:
     """See and steer the mail that waits. Without a verb: list."""

@@ -183,7 +183,7 @@ def _as_json(found: Finding, office: Office) -> dict[str, object]:
         "taken": not _refusal(found) if found.door else None,
         "smarthosts": found.smarthosts,
         "dns": found.dns,
-        "change": _change(found),
+        "change": _change(office, found),
         "lifetime": office.config.retry.lifetime,
     }
 
@@ -211,7 +211,7 @@ def _lines(found: Finding, office: Office) -> Iterator[str]:
         retry = office.config.retry
         longest, lifetime = age(retry.longest), age(retry.lifetime)
         yield f"  retry    after {age(retry.first)}, then ever longer up to {longest}, for {lifetime}"
-    yield f"  change   {_change(found)}"
+    yield f"  change   {_change(office, found)}"
     if found.address.domain in office.config.local.domains:
         yield f"  size     at most {octets(office.config.receive.max_message_size)}"
 
@@ -226,11 +226,13 @@ def _is_stranger(found: Finding) -> bool:
     return "you may not relay" in _refusal(found)
 
 
-def _change(found: Finding) -> str:
+def _change(office: Office, found: Finding) -> str:
     """What an operator would do to have it go another way."""
     domain = found.address.domain
     if _is_stranger(found):
         return "the client logs in, or its network is put into sites.NAME.networks"
+    if found.route.lane is Lane.LOCAL and _refusal(found).startswith("550 5.1.1"):
+        return f"mercury user add {found.address}, or a line in {office.config.local.aliases}"
     if found.route.lane is Lane.LOCAL:
         return f"take {domain} out of local.domains; an alias leads a single address elsewhere"
     route = f"a route before all others: {{to: [{domain}], deliver: relay | direct | hold}}, or via: {{host: ...}}"

@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from shared.admin.caller import caller, owner_of
 from shared.admin.command import SOME_FAILED, Office, PrefixGroup
 from shared.admin.output import age, echo_json, echo_table, fail, moment
 from shared.admin.smarthosts import smarthost_facts, smarthost_lines
@@ -25,6 +26,7 @@ from shared.config.scalars import parse_duration
 from shared.mail.reply import printable
 from shared.routing.site import SiteWord
 from shared.routing.word import Order, word_in_force
+from shared.state.audit import AuditLog
 from shared.state.site_words import UnreadableWords, change_orders, read_detours, read_orders, read_port_25
 
 WORDS = [*(word.value for word in SiteWord), "configured"]
@@ -97,10 +99,12 @@ def set_word(office: Office, name: str, word: str, span: str | None, reason: str
             orders[name] = Order(SiteWord(word), now, until, reason, _who())
 
     try:
+        _audit(office.config, f"{name} {word}" + (f" --for {span}" if span else ""), reason)
         change_orders(office.config.spool, change, now)
     except (OSError, UnreadableWords) as error:
         said = error.strerror if isinstance(error, OSError) else str(error)
-        fail(f"the spool {office.config.spool}: {said}", SOME_FAILED)
+        where = error.filename if isinstance(error, OSError) and error.filename else f"the spool {office.config.spool}"
+        fail(f"{where}: {said}", SOME_FAILED)
     fact = next(fact for fact in _facts(office.config) if fact["site"] == name)
     if as_json:
         echo_json(fact)
@@ -175,6 +179,15 @@ def _until(span: str | None, now: float) -> float | None:
         return now + parse_duration(span)
     except ValueError as error:
         raise click.UsageError(f"--for: {error}") from None
+
+
+def _audit(config: Config, what: str, reason: str) -> None:
+    """On disk before the word counts; a word that is taken back leaves no other trace. Raises OSError."""
+    log = AuditLog(config.state, time.time, owner_of(config.spool))
+    try:
+        log.begin(caller(), "site set", what, reason)
+    finally:
+        log.close()
 
 
 def _who() -> str:

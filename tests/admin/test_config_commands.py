@@ -30,12 +30,13 @@ def run(path: Path, *arguments: str, input: str | None = None) -> Result:
         (("--delivery", "direct"), ["delivery: direct"]),
         (("--delivery", "hold"), ["delivery: hold"]),
         (("--delivery", "relay", "--smarthost", "smtp.isp.example:465"), ["port: 465"]),
+        (("--delivery", "auto", "--smarthost", "smtp.isp.example"), ["delivery: auto", "host: "]),
         (
             ("--delivery", "relay", "--smarthost", "smtp.isp.example", "--login", "anna's", "--password-stdin"),
             ['login: "anna\'s"', "password_file: "],
         ),
     ],
-    ids=["direct", "hold", "relay", "login"],
+    ids=["direct", "hold", "relay", "auto", "login"],
 )
 def test_the_answers_make_a_file_that_can_be_used(
     tmp_path: Path, flags: tuple[str, ...], expected: list[str]

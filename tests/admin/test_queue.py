@@ -48,6 +48,14 @@ def test_a_listing_in_json_is_one_object_a_line(desk: Desk) -> None:
     assert (third["id"], third["lane"], third["state"]) == (THREE, "hold", "held")
 
 
+def test_options_without_a_verb_are_those_of_the_list(desk: Desk) -> None:
+    desk.put(ONE, to=("joe@branch.example",))
+    desk.put(TWO, to=("eve@elsewhere.example",))
+    assert [found["id"] for found in objects(desk.run("queue", "--json", "--to", "branch.example").stdout)] == [ONE]
+    assert desk.run("queue", "--to", "nowhere.example").exit_code == 4
+    assert "retry" in desk.run("queue", "--help").stdout
+
+
 def test_looking_changes_nothing(desk: Desk, tree: Callable[[], dict[str, float]]) -> None:
     desk.deferred(desk.put(ONE), Lane.RELAY, "451 later")
     before = tree()

@@ -59,6 +59,11 @@ def test_what_the_door_refuses_is_told_with_its_reason(
     assert refused["reply"] in office.run("route", *arguments).stdout
 
 
+def test_a_name_without_a_mailbox_is_said_how_to_get_one(office: Desk) -> None:
+    change = told(office, "nobody@hq.example")["change"]
+    assert change.startswith("mercury user add nobody@hq.example") and change.endswith("aliases")
+
+
 def test_an_alias_is_followed(office: Desk) -> None:
     text = office.run("route", "info@hq.example").stdout
     assert "info@hq.example is an alias for the mailbox anna@hq.example, joe@elsewhere.example" in text
