@@ -60,6 +60,32 @@ def draw(page: Page, scheme: str, suffix: str, views: tuple[str, ...]) -> None:
         if view == "queue":
             page.locator("#list tbody input").first.check()
         page.screenshot(path=ROOT / "docs" / f"page-{view}-{suffix}.png", full_page=suffix != "phone")
+        if view == "now" and suffix != "dark":
+            panel = page.locator("section[aria-labelledby=problems-title]")
+            panel.screenshot(path=ROOT / "docs" / f"page-problems-{suffix}.png")
+
+
+def draw_asking(page: Page) -> None:
+    """A message that was held and released, and what is asked before it is returned."""
+    for label in ("Hold", "Release"):
+        page.get_by_role("button", name=label, exact=True).click()
+        page.locator("#ask-reason").fill("anna asks for time" if label == "Hold" else "")
+        page.locator("#ask-yes").click()
+        page.get_by_role(
+            "button", name={"Hold": "Release", "Release": "Hold"}[label], exact=True, disabled=False
+        ).wait_for()
+    page.get_by_role("button", name="Return to sender").click()
+    page.locator("#ask-reason").fill("the address is wrong")
+    page.wait_for_timeout(500)
+    page.screenshot(path=ROOT / "docs" / "page-act-light.png")
+    page.keyboard.press("Escape")
+
+
+def draw_found(page: Page) -> None:
+    page.get_by_role("button", name="Dismiss").click()
+    page.goto("/#find?text=customer.example&days=7")
+    page.locator("#found table").wait_for()
+    page.screenshot(path=ROOT / "docs" / "page-find-light.png")
 
 
 def main() -> None:
@@ -87,7 +113,11 @@ def main() -> None:
                 page.set_viewport_size(WIDE)
                 page.locator("#list a").first.click()
                 page.locator(".trail").wait_for()
-                page.screenshot(path=ROOT / "docs" / "page-message-light.png")
+                page.screenshot(path=ROOT / "docs" / "page-message-light.png", full_page=True)
+                draw_asking(page)
+                draw_found(page)
+                page.set_viewport_size(PHONE)
+                page.screenshot(path=ROOT / "docs" / "page-find-phone.png")
                 browser.close()
         finally:
             site.stop()

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """`way` is relay, direct, auto or hold. `smarthost` is `host` or `host:port`; with a `login`, `password_file` is named,
-    relative to the file or absolute."""
+    """`way` is relay, direct, auto or hold. `smarthost` is `host` or `host:port`; with a `login`, `password_file` is
+    named, relative to the file or absolute."""
 
     hostname: str
     domains: tuple[str, ...]

@@ -103,8 +103,8 @@ def set_word(office: Office, name: str, word: str, span: str | None, reason: str
         change_orders(office.config.spool, change, now)
     except (OSError, UnreadableWords) as error:
         said = error.strerror if isinstance(error, OSError) else str(error)
-        where = error.filename if isinstance(error, OSError) and error.filename else f"the spool {office.config.spool}"
-        fail(f"{where}: {said}", SOME_FAILED)
+        at = error.filename if isinstance(error, OSError) else None
+        fail(f"{at or f'the spool {office.config.spool}'}: {said}", SOME_FAILED)
     fact = next(fact for fact in _facts(office.config) if fact["site"] == name)
     if as_json:
         echo_json(fact)

@@ -19,9 +19,9 @@ from shared.admin.smarthosts import smarthost_facts
 from shared.config.model import Config
 from shared.oauth.standing import Word
 from shared.routing.lane import Lane
-from shared.routing.site import Delivery, SiteWord
 from shared.spool.queue_entry import list_entries
 from shared.spool.spool import Spool
+from shared.survey.needed import needed_daemons
 
 #  Certificates are renewed a month before their end; one this near to it was not.
 SOON_DAYS = 14
@@ -63,27 +63,13 @@ def _of_daemons(
     for name in daemons:
         state = daemons[name]
         waits = lanes[drained_by[name]]["entries"]
-        if state["running"] is False and (name in _needed(config) or waits):
+        if state["running"] is False and (name in needed_daemons(config) or waits):
             waiting = f", and {count_text(waits)} for it wait" if waits else ""
             yield Trouble(
                 f"{name} does not run{waiting}", f"systemctl start {name}; journalctl -u {name} says why it ended"
             )
         elif _REFUSED in str(state["text"]):
             yield Trouble(f"{name} works by an old configuration, as the new one has errors", "mercury config check")
-
-
-def _needed(config: Config) -> set[str]:
-    """Daemons without which mail of this host would not go its way."""
-    site = config.sites.get(config.site)
-    needed = {"mercury-s"}
-    ways = {route.deliver for route in config.routes}
-    if (site and site.delivery in (SiteWord.RELAY, SiteWord.AUTO)) or Delivery.RELAY in ways:
-        needed.add("mercury-c")
-    if any(route.via for route in config.routes):
-        needed.add("mercury-c")
-    if (site and site.delivery in (SiteWord.DIRECT, SiteWord.AUTO)) or Delivery.DIRECT in ways:
-        needed.add("mercury-e")
-    return needed
 
 
 def _of_the_disk(config: Config, spool: Spool, free: int | None) -> Iterator[Trouble]:

@@ -20,6 +20,7 @@ from shared.spool.queue_entry import list_entries
 from shared.spool.spool import Spool
 from shared.survey.found import Wanted, find_messages
 from shared.survey.listing import Listing, describe
+from shared.survey.needed import needed_daemons
 from shared.survey.pulse import DAEMONS, Pulse
 from shared.survey.story import tell
 from shared.survey.waiting import Waiting
@@ -81,7 +82,10 @@ class Office:
 
     async def _daemon(self, name: str) -> dict[str, Any]:
         path = socket_path(self.config.run, name)
-        told: dict[str, Any] = {"name": name, "is_up": False, "status": "does not run on this host", "sessions": []}
+        told: dict[str, Any] = {
+            "name": name, "is_up": False, "is_needed": name in needed_daemons(self.config),
+            "status": "does not run on this host", "sessions": [],
+        }  # fmt: skip
         try:
             async for line in ask(path, {"do": "status"}, PATIENCE):
                 told |= {"is_up": True, "status": str(line.get("status", "")), "since": line.get("since")}

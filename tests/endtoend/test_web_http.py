@@ -204,7 +204,7 @@ def test_an_open_page_hears_what_changes_until_it_may_no_longer(page: Site) -> N
 
     link, stream = opened()
     assert stream.headers["content-type"] == "text/event-stream" and stream.headers["Content-Security-Policy"]
-    assert hears(stream, "daemons", '"name":"mercury-s","is_up":true')
+    assert hears(stream, "daemons", '"name":"mercury-s","is_up":true,"is_needed":true')
     send(page.port, "bert@hq.example", ["anna@hq.example"], b"Subject: one\r\n\r\nHello\r\n")
     assert hears(stream, "consoles", "message-accepted")
     assert visitor.call("POST", "/api/logout", {})[0] == 200

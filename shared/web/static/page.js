@@ -82,7 +82,7 @@ const query = (fields) => new URLSearchParams(Object.entries(fields).filter(([, 
 const link = (hash, ...children) => el("a", { href: "#" + hash, "data-key": hash }, ...children);
 const idLink = (id) => (id ? el("a", { href: "#message/" + encodeURIComponent(id), class: "mono", "data-key": "id-" + id }, visible(id, 40)) : "");
 const number = (...children) => el("td", { class: "number" }, ...children);
-const WIDTHS = { Id: "tight", Age: "tight", Size: "tight", When: "tight", Times: "tight", Last: "tight", Messages: "tight", From: "name", To: "name", "Last error": "long", Reason: "long", Said: "long" };
+const WIDTHS = { Id: "tight", State: "word", Client: "word", Age: "tight", Size: "tight", When: "tight", Times: "tight", Last: "tight", Messages: "tight", From: "name", To: "name", "Last error": "long", Reason: "long", Said: "long" };
 const cell = (label, ...children) => el("td", { "data-label": label, role: "cell", class: WIDTHS[label] }, ...children);
 
 /* Roles are said, as they are lost where a phone shows the rows as blocks. */
@@ -212,10 +212,10 @@ function render(part) {
 
 function daemonPanel(daemon) {
   const lines = (state.parts.consoles || {})[daemon.name] || [];
-  const word = daemon.is_up ? "runs" : "down";
+  const word = daemon.is_up ? "runs" : daemon.is_needed ? "down" : "not needed here";
   return el("section", { class: "daemon", "aria-labelledby": "t-" + daemon.name },
     el("h2", { id: "t-" + daemon.name }, NAMES[daemon.name], " ", el("span", { class: "hint" }, ROLES[daemon.name])),
-    el("p", {}, el("span", { class: daemon.is_up ? "state" : "state down" }, word), daemon.is_up && daemon.since ? ` for ${ago(daemon.since)}: ` : ": ", said(daemon.status)),
+    el("p", {}, el("span", { class: daemon.is_up ? "state" : daemon.is_needed ? "state down" : "hint" }, word), daemon.is_up && daemon.since ? ` for ${ago(daemon.since)}: ` : ": ", said(daemon.status)),
     daemon.trouble ? el("p", { class: "bad" }, said(daemon.trouble)) : null,
     sessions(daemon),
     el("h3", {}, "Last events"),
@@ -225,13 +225,21 @@ function daemonPanel(daemon) {
       : el("p", { class: "hint" }, "Nothing has been said yet."));
 }
 
+const SESSION_WORDS = {
+  state: (value) => `waits for ${visible(value, 80)}`, age: (value) => `here for ${span(value)}`, silent: (value) => `silent for ${span(value)}`,
+  messages: (value) => count(value, "message", "messages"), busy: (value) => `${value} busy`, idle: (value) => `${value} idle`,
+  open: (value) => count(value, "connection", "connections"), dialling: (value) => `${value} dialling`, waiting: (value) => `${count(value, "message waits", "messages wait")}`,
+};
+
+const NOT_WHEN_NONE = new Set(["busy", "idle", "dialling", "waiting"]);
+
 function sessions(daemon) {
   const all = daemon.sessions || [];
   if (!all.length) return daemon.is_up ? el("p", { class: "hint" }, "Nobody is connected.") : null;
   const rows = all.map((one) => {
     const { client, next_hop: hop, id, ...rest } = one;
     const who = id ? idLink(String(id)) : said(client ?? hop ?? "", 80);
-    const words = Object.entries(rest).map(([key, value]) => `${key.replaceAll("_", " ")} ${key === "age" || key === "silent" ? span(value) : visible(value, 80)}`);
+    const words = Object.entries(rest).filter(([key, value]) => value !== 0 || !NOT_WHEN_NONE.has(key)).map(([key, value]) => SESSION_WORDS[key] ? SESSION_WORDS[key](value) : `${key.replaceAll("_", " ")} ${visible(value, 80)}`);
     return el("tr", { role: "row" }, el("td", { role: "cell", class: "who" }, id ? "message " : "", who), el("td", { role: "cell" }, words.join(", ")));
   });
   return el("div", {}, table(sessionWords(all.length + (daemon.more || 0), daemon.name), ["Who", "What"], rows),
@@ -276,10 +284,10 @@ function problems() {
     return el("tr", { role: "row" }, cell("Messages", link("queue?" + query({ site: one.site, group: one.group }), count(one.count, "message", "messages"))),
       cell("Site", said(one.site || "none", 80)), cell("Reason", said(one.reason, 300)), cell("For", said(to, 300)), cell("Next attempt", due(one.next)));
   });
-  // A site need not run all three; one that does not is a problem when mail waits for it, and MercuryS always is.
+  // A site need not run all three; one that does not is a problem when its configuration or mail that waits wants it.
   const waits = (lane) => ((queue.lanes || {})[lane] || {}).entries > 0;
   const down = (state.parts.daemons || []).filter((daemon) => !daemon.is_up)
-    .filter((daemon) => daemon.name === "mercury-s" || waits(daemon.name === "mercury-c" ? "relay" : "direct")).map((daemon) => NAMES[daemon.name]);
+    .filter((daemon) => daemon.is_needed || waits(daemon.name === "mercury-c" ? "relay" : "direct")).map((daemon) => NAMES[daemon.name]);
   const warnings = (state.parts.warnings || []).map((one) => el("tr", { role: "row" }, cell("Times", `${one.count} ×`), cell("Event", el("b", {}, visible(one.event, 60)), " ", said(one.meaning)),
     cell("Last", clock(one.at)), cell("Said", said(one.text, 300))));
   return [
@@ -500,7 +508,7 @@ async function find(fields) {
     if (asked !== state.asked) return;
     $("found-note").textContent = told.messages.length ? `${count(told.messages.length, "result", "results")}${told.is_more ? ", the newest" : ""}` : "Nothing was found.";
     const rows = told.messages.map((one) => el("tr", { role: "row" }, cell("When", moment(one.at)), cell("Id", idLink(one.id)), cell("State", visible(one.state, 20)), cell("From", said(one.from, 120)),
-      cell("To", said(one.to.slice(0, 3).join(", "), 240), one.recipients > 3 ? ` and ${one.recipients - 3} more` : ""), cell("Client", said(one.client, 80)), cell("Subject", said(one.subject, 200)), cell("Last answer", said(one.reply || one.reason, 300))));
+      cell("To", said(one.to.slice(0, 3).join(", "), 240), one.recipients > 3 ? ` and ${one.recipients - 3} more` : ""), cell("Client", said(one.client, 80)), cell("Subject", one.subject ? said(one.subject, 200) : ""), cell("Last answer", said(one.reply || one.reason, 300))));
     put($("found"), told.messages.length ? table("Messages, the newest first", ["When", "Id", "State", "From", "To", "Client", "Subject", "Last answer"], rows, "stack") : []);
   } catch (error) {
     if (state.me) $("found-note").textContent = visible(error.message);
