@@ -37,6 +37,7 @@ curves: $(VENV)/.ready-to-test
 # under a booted systemd.
 proof: $(VENV)/.ready-to-test peers
 	@tests/peers.sh faketime ip:iproute2 mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs chromium prometheus
+	@tests/peers.sh '?qemu-system-x86_64:qemu-system-x86' '?mmdebstrap' '?busybox:busybox-static' '?cpio' '?modprobe:kmod'
 	@$(BIN)/python tests/proof/run.py $(ARGS)
 	@[ -n "$(ARGS)" ] || $(BIN)/python -m pytest -q -m proof tests/booted tests/packages tests/endtoend/test_web_browser.py tests/endtoend/test_prometheus.py
 

@@ -328,4 +328,10 @@ ROWS = (
         "taken over within 60 s, 0 lost, copies only of what was in hand, no queue id twice",
         ("proof/test_proof_two_hosts.py", "spool/test_spool_owner.py"),
     ),
+    Row(
+        "H-03",
+        "two hosts, one spool on NFSv4.2 (a guest's kernel): both at work, the server away for 10 s, one killed",
+        "taken over within 60 s, 0 lost, copies only of what was in hand, no queue id twice",
+        ("proof/test_proof_nfs.py",),
+    ),
 )  # fmt: skip

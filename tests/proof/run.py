@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(HERE.parent), str(HERE.parent / "endtoend")]
 import pytest  # noqa: E402
 from gluster import PLACES  # noqa: E402
 from host import which  # noqa: E402
-from proof import sealed  # noqa: E402
+from proof import guest, sealed  # noqa: E402
 from proof.plugin import Proof  # noqa: E402
 from proof.rows import ROWS, Row  # noqa: E402
 
@@ -41,6 +41,8 @@ def main() -> int:
     parser.add_argument("--artefacts", type=Path, default=ROOT / "build" / "proof")
     given = parser.parse_args()
     rows = selected(given.rows)
+    if any(row.id == "H-03" for row in rows):
+        guest.prepare()
     sealed.enter()
     if sealed.is_sealed():
         sealed.tend()

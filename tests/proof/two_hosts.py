@@ -1,5 +1,5 @@
 """Two hosts, one spool: each a network and a host name with daemons, a smarthost and a disk of its own; the spool is a shared file
-system that both have mounted, and the mailboxes are common. Not here: which file system that is (gluster.py)."""
+system that both have mounted, and the mailboxes are common. Not here: which file system that is (gluster.py, test_proof_nfs.py)."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Twin:
         with self.host.inside():
             self.site.start("sc")
 
-    def flows(self) -> list[Flow]:
+    def flows(self, pause: float) -> list[Flow]:
         with self.host.inside():
             return [
-                Flow(self.site.port, recipient, 1, 0.1, 20_000).start()
+                Flow(self.site.port, recipient, 1, pause, 20_000).start()
                 for recipient in ("bert@hq.example", "carl@elsewhere.example")
             ]
 
@@ -90,9 +90,9 @@ class Pair:
     def missing(self, flows: list[Flow]) -> set[str]:
         return acknowledged(flows) - set(self.find()[0])
 
-    def load(self, least: int = 5, seconds: float = 60) -> list[Flow]:
+    def load(self, least: int = 5, seconds: float = 60, pause: float = 0.1) -> list[Flow]:
         """Mail to both, of which `least` messages of each flow are taken when this returns."""
-        flows = [flow for twin in self.twins for flow in twin.flows()]
+        flows = [flow for twin in self.twins for flow in twin.flows(pause)]
         for number, flow in enumerate(flows):
             eventually(lambda flow=flow: len(flow.acknowledged) > least, seconds, f"flow {number} is taken")
         return flows

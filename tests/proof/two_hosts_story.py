@@ -35,7 +35,7 @@ Told = dict[str, object]
 
 
 class Story:
-    """`patience` stretches how long is waited: one on a machine of today, more on an emulated one."""
+    """`patience` stretches how long is waited, and how often mail is sent: one on a machine of today, more on an emulated one."""
 
     def __init__(self, pair: Pair, patience: float, say: Callable[[str], None]) -> None:
         self._pair = pair
@@ -97,7 +97,7 @@ class Story:
         self.told["aside"] = len(list((self._pair.other.site.root / "spool" / "corrupt").iterdir()))
 
     def _begin(self, least: int) -> list[Flow]:
-        flows = self._pair.load(least, 90 * self._patience)
+        flows = self._pair.load(least, 90 * self._patience, 0.1 * self._patience)
         self._flows += flows
         return flows
 
