@@ -11,6 +11,7 @@ What the wheels are is said by package/runtime.txt, with hashes; pip brings them
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import os
 import re
@@ -29,6 +30,12 @@ NAME = "mercury-mail"
 HOME = "/opt/mercury"
 PYTHON = "/usr/bin/python3"
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
+#  Where each shell of Debian looks for what completes the words of a program.
+COMPLETION = {
+    "bash": "usr/share/bash-completion/completions/mercury",
+    "zsh": "usr/share/zsh/vendor-completions/_mercury",
+    "fish": "usr/share/fish/vendor_completions.d/mercury.fish",
+}
 COMMANDS = ("mercury", "mercury-sendmail", "mercury-mailq")
 
 
@@ -40,6 +47,8 @@ def build(folder: Path, time: int, tree: Path, is_fast: bool = False) -> Path:
         _, wheel = build_dist(Path(name, "dist"), time, tree)
         _lay_environment(stage, [wheel, *wheelhouse(tree / "package/runtime.txt")])
         _lay_system(stage, tree)
+        _lay_manual(stage, tree, time)
+        _lay_completion(stage)
         _lay_control(stage, tree)
         _set_modes(stage)
         set_times(stage, time)
@@ -88,9 +97,7 @@ def _lay_environment(stage: Path, wheels: list[Path]) -> None:
 
 def _lay_system(stage: Path, tree: Path) -> None:
     """Units and the like by `mercury setup` of what was just laid out; links, and what Debian wants to read."""
-    code = "from shared.admin.__main__ import main; main()"
-    setup = ["setup", "--package", "--programs", f"{HOME}/bin", "--root", stage]
-    run(stage / HOME.lstrip("/") / "bin/python3", "-B", "-P", "-c", code, *setup)
+    _mercury(stage, "setup", "--package", "--programs", f"{HOME}/bin", "--root", stage)
     preset = stage / "usr/lib/systemd/system-preset/60-mercury.preset"
     preset.parent.mkdir(parents=True)
     shutil.copyfile(tree / "package/debian/preset", preset)
@@ -107,6 +114,36 @@ def _lay_system(stage: Path, tree: Path) -> None:
     rotation = stage / "etc/logrotate.d/mercury-mail"
     rotation.parent.mkdir(parents=True)
     shutil.copyfile(tree / "package/debian/logrotate", rotation)
+
+
+def _mercury(stage: Path, *words: str | Path) -> str:
+    """What the command says that was just laid out."""
+    code = "from shared.admin.__main__ import main; main()"
+    return run(stage / HOME.lstrip("/") / "bin/python3", "-B", "-P", "-c", code, *words)
+
+
+def _lay_manual(stage: Path, tree: Path, time: int) -> None:
+    """The man pages of docs/, with mercury(1) as this version's own commands tell it."""
+    with tempfile.TemporaryDirectory() as name:
+        book = Path(name, "docs")
+        shutil.copytree(tree / "docs", book)
+        Path(name, "shared").mkdir()
+        shutil.copyfile(tree / "shared/__init__.py", Path(name, "shared/__init__.py"))
+        tell = "import sys; from shared.admin.manual import manual; sys.stdout.write(manual())"
+        python = stage / HOME.lstrip("/") / "bin/python3"
+        (book / "man/mercury.1.md").write_text(run(python, "-B", "-P", "-c", tell) + "\n")
+        words = ["-q", "-b", "man", book, Path(name, "man")]
+        run(sys.executable, "-m", "sphinx", *words, SOURCE_DATE_EPOCH=str(time), LC_ALL="C.UTF-8")
+        for page in sorted(Path(name, "man").glob("*.[1-9]")):
+            target = stage / f"usr/share/man/man{page.suffix[1:]}" / f"{page.name}.gz"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(gzip.compress(page.read_bytes(), 9, mtime=0))
+
+
+def _lay_completion(stage: Path) -> None:
+    for shell, place in COMPLETION.items():
+        (stage / place).parent.mkdir(parents=True, exist_ok=True)
+        (stage / place).write_text(_mercury(stage, "completion", shell) + "\n")
 
 
 def _lay_control(stage: Path, tree: Path) -> None:

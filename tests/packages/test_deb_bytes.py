@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,14 @@ def test_nothing_of_the_build_is_left_in_it(deb: Path, tmp_path: Path) -> None:
         assert path.is_symlink() or path.read_bytes().startswith(b"#!/opt/mercury/bin/python3\n"), path
     tops = {path.name for path in (tmp_path / "tree/opt/mercury/lib").glob("python3.*/site-packages/*")}
     assert {"mercury_s", "shared", "twisted"} <= tops and not {"tests", "etc", "docs"} & tops
+
+
+def test_the_manual_and_the_completion_are_where_debian_looks(deb: Path, tmp_path: Path) -> None:
+    run("dpkg-deb", "--extract", deb, tmp_path / "tree")
+    share = tmp_path / "tree/usr/share"
+    pages = {path.name: gzip.decompress(path.read_bytes()).decode() for path in share.glob("man/man?/*.gz")}
+    assert set(pages) == {"mercury.1.gz", "mercury.yaml.5.gz", "mercury.7.gz"}
+    assert "queue trail" in pages["mercury.1.gz"].replace("\\-", "-") and "smarthosts" in pages["mercury.yaml.5.gz"]
+    assert "complete " in (share / "bash-completion/completions/mercury").read_text()
+    assert (share / "zsh/vendor-completions/_mercury").read_text().startswith("#compdef mercury")
+    assert "complete " in (share / "fish/vendor_completions.d/mercury.fish").read_text()
