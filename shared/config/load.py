@@ -70,18 +70,23 @@ def parts_of(path: Path) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise ConfigErrors([Problem(str(path.parent / PARTS), 0, 0, f"cannot be read: {error.strerror}")])
+        raise ConfigErrors([_unreadable(path.parent / PARTS, error)])
     if wrong := [part for part in found if part.suffix.lower() in (".yaml", ".yml") and part.suffix != ".yaml"]:
         text = "is not read, as its name does not end with .yaml: rename it"
         raise ConfigErrors([Problem(str(part), 0, 0, text) for part in wrong])
     return [part for part in found if part.suffix == ".yaml"]
 
 
+def _unreadable(path: Path, error: OSError) -> Problem:
+    who = ": root may, and the group of its folder" if isinstance(error, PermissionError) else ""
+    return Problem(str(path), 0, 0, f"cannot be read: {error.strerror}{who}")
+
+
 def _text_of(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ConfigErrors([Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")])
+        raise ConfigErrors([_unreadable(path, error)])
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1

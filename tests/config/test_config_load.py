@@ -296,3 +296,12 @@ def test_relative_paths_start_at_the_file_wherever_we_stand(folder: Path) -> Non
 def test_a_maildir_names_its_user_and_nothing_strange(template: str, words: str) -> None:
     (error,) = errors_of(f"local: {{maildir: '{template}'}}")
     assert words in error
+
+
+def test_who_may_not_read_it_is_told_who_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ConfigErrors, match="Permission denied: root may, and the group of its folder"):
+        load(tmp_path / "mercury.yaml")
