@@ -23,6 +23,8 @@ from endtoend.deadline import eventually
 from shared.admin.top import View, lines
 from shared.routing.lane import Lane
 
+#  As for the tests of endtoend: a process of its own on a machine that does other things, too.
+pytestmark = pytest.mark.flaky(reruns=1)
 ROOT = Path(__file__).resolve().parents[2]
 ALTERNATE, NORMAL, SHOWN = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
 

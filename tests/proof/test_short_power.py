@@ -7,6 +7,8 @@ from logged_site import LoggedDisk, cut_at_any_moment
 from mailsite import Site
 
 
+#  As for the tests of endtoend: real daemons on a machine that does other things, too.
+@pytest.mark.flaky(reruns=1)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("sync", "states"), [("files", 12), ("syncfs", 6)])
 @pytest.mark.parametrize("logged", ["ext4"], indirect=True)

@@ -15,6 +15,8 @@ from sealed import NOT_HERE
 HERE = Path(__file__).parent
 
 
+#  As for the tests of endtoend: real daemons on a machine that does other things, too.
+@pytest.mark.flaky(reruns=1)
 @pytest.mark.timeout(600)
 def test_both_receive_and_deliver_and_one_takes_over_from_the_other(tmp_path: Path) -> None:
     if reason := why_no_gluster(tmp_path):
