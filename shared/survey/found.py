@@ -33,6 +33,8 @@ _OUTCOMES = {
     events.RECIPIENT_DEFERRED: DEFERRED,
     events.RECIPIENT_FAILED: FAILED,
 }
+#  What ends a recipient's part by hand: dropped, or changed for another, whose own lines follow.
+_LEFT = ("changed", "dropped")
 _BY_HAND = {"held": HELD, "removed": REMOVED, "released": QUEUED, "undeleted": QUEUED}
 
 
@@ -186,6 +188,7 @@ def _summary(queue_id: str, steps: list[dict[str, Any]]) -> Found:
     steps.sort(key=lambda fields: fields["at"])
     message = Found(queue_id, steps[0]["at"])
     last: dict[str, str] = {}
+    left: set[str] = set()
     for fields in steps:
         event = fields["event"]
         _note(message, fields)
@@ -193,6 +196,8 @@ def _summary(queue_id: str, steps: list[dict[str, Any]]) -> Found:
             last[str(fields.get("recipient"))] = _OUTCOMES[event]
         elif event == events.OPERATOR_ACTED:
             message.state = _BY_HAND.get(str(fields.get("action")), message.state)
+            if fields.get("action") in _LEFT:
+                left.add(str(fields.get("recipient")))
         elif event == events.BOUNCE_HELD:
             message.state = HELD
         elif event == events.MESSAGE_DROPPED:
@@ -202,8 +207,9 @@ def _summary(queue_id: str, steps: list[dict[str, Any]]) -> Found:
         elif event == events.MESSAGE_FINISHED and message.state == HELD:
             message.state = QUEUED
     message.recipient_count = max(message.recipient_count, len(message.recipients))
-    if message.state == QUEUED and last:
-        message.state = _state_of(set(last.values()), len(last) >= message.recipient_count)
+    outcomes = [outcome for recipient, outcome in last.items() if recipient not in left]
+    if message.state == QUEUED and outcomes:
+        message.state = _state_of(set(outcomes), len(outcomes) >= message.recipient_count - len(left))
     return message
 
 

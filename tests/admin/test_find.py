@@ -132,3 +132,21 @@ def test_the_trail_of_a_finished_message_comes_from_the_history(past: Desk) -> N
             file.unlink()
     events = [json.loads(line)["event"] for line in past.run("queue", "trail", TWO, "--json").stdout.splitlines()]
     assert events == ["message-accepted", "recipient-delivered"]
+
+
+def test_who_was_changed_or_dropped_by_hand_decides_nothing_any_more(past: Desk) -> None:
+    say(past, "mercury-c", "operator-acted", 20, id=ONE, action="dropped", recipient="eve@x.example")
+    say(past, "mercury-c", "recipient-deferred", 120, id=THREE, recipient="anna@hq.example", reply="451 4.2.1 no")
+    say(
+        past,
+        "mercury-c",
+        "operator-acted",
+        130,
+        id=THREE,
+        action="changed",
+        recipient="anna@hq.example",
+        to="b@y.example",
+    )
+    assert [found(past, "--id", each)[0]["state"] for each in (ONE, THREE)] == ["delivered", "queued"]
+    say(past, "mercury-c", "recipient-delivered", 140, id=THREE, recipient="b@y.example", reply="250 ok")
+    assert found(past, "--id", THREE)[0]["state"] == "delivered"
