@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from twisted.web import resource, server
@@ -165,7 +166,8 @@ def _put(request: Any, answer: Answer, has_body: bool = True) -> None:
 
 
 def _head(request: Any, status: int, headers: Mapping[str, str]) -> None:
-    request.setResponseCode(status)
+    #  Twisted has no word for the newer ones, 421 among them.
+    request.setResponseCode(status, HTTPStatus(status).phrase.encode())
     for name, value in headers.items():
         request.setHeader(name, value)
     request.responseHeaders.removeHeader(b"server")

@@ -58,6 +58,7 @@ class Visitor:
             link.request(method, path, data, {name: value for name, value in sent.items() if value is not None})
             answer = link.getresponse()
             text = answer.read().decode()
+            assert answer.reason and answer.reason != "Unknown Status"
             is_json = answer.headers.get("content-type") == "application/json"
             return answer.status, json.loads(text) if is_json else text, answer.headers
         finally:
