@@ -14,7 +14,7 @@ from quiet import Others
 
 #  Without `nosharecache` the kernel would see one client where there are two mounts. Leases are short, so that who was cut off is
 #  soon himself again.
-OPTIONS = "vers=4.2,nosharecache,hard,lookupcache=positive"
+OPTIONS = "vers=4.2,nosharecache,hard,lookupcache=positive,acdirmin=3,acdirmax=10"
 #  The part of the machine that others may have where seconds are to mean something.
 BUSY = 0.2
 BEGIN = f"""#!/bin/sh
