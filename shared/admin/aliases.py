@@ -16,6 +16,7 @@ import click
 from shared.admin.command import NOTHING_MATCHED, SOME_FAILED, USAGE, Office, PrefixGroup
 from shared.admin.neighbour import ADDRESS_BOOK, said_by
 from shared.admin.output import echo_json, echo_table
+from shared.admin.table import Shape
 from shared.mail.reply import printable
 
 
@@ -38,9 +39,9 @@ def list_(office: Office, as_json: bool) -> None:
             echo_json(one)
     else:
         echo_table(
-            ("alias", "line", "says", "leads to"),
+            ("ALIAS", "LINE", "SAYS", "LEADS TO"),
             [(one["alias"], str(one["line"]), ", ".join(one["targets"]), _ends(one)) for one in found],
-            right=("line",),
+            Shape(right=("LINE",), giving=("SAYS", "LEADS TO")),
         )
 
 

@@ -13,10 +13,13 @@ import click
 from shared.admin.command import NOTHING_MATCHED, SOME_FAILED, Office
 from shared.admin.meanings import Meaning, meanings
 from shared.admin.output import echo_json, echo_table
+from shared.admin.table import Shape
 from shared.config.names import names_of
 from shared.config.scalars import did_you_mean
 from shared.config.standing import Standing, standings
 from shared.mail.reply import printable
+
+_SHAPE = Shape(giving=("VALUE", "FROM"))
 
 
 @click.command()
@@ -43,7 +46,8 @@ def show(office: Office, key: str, effective: bool, changed: bool, as_json: bool
 
         click.echo(yaml.safe_dump(value, sort_keys=False, default_flow_style=False), nl=False)
     else:
-        click.echo(printable(str(value)))
+        said = next((one.written for one in standings(office.config) if one.key == key), str(value))
+        click.echo(printable(said))
 
 
 def _echo_standings(found: Iterable[Standing], as_json: bool) -> None:
@@ -51,7 +55,7 @@ def _echo_standings(found: Iterable[Standing], as_json: bool) -> None:
         for one in found:
             echo_json(_as_json(one))
         return
-    echo_table(("SETTING", "VALUE", "FROM"), [(one.key, _written(one.value), one.place) for one in found])
+    echo_table(("SETTING", "VALUE", "FROM"), [(one.key, one.written, one.place) for one in found], _SHAPE)
 
 
 def _as_json(one: Standing) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def _told(meaning: Meaning, here: list[Standing]) -> list[str]:
     lines = [click.style(meaning.name, bold=True), *click.wrap_text(meaning.text, 100, "  ", "  ").splitlines()]
     if meaning.default:
         lines.append(f"  default: {'none: it must be given' if meaning.default == '–' else meaning.default}")
-    lines += [printable(f"  here:    {one.key}: {_written(one.value)}  ({one.place})") for one in here]
+    lines += [printable(f"  here:    {one.key}: {one.written}  ({one.place})") for one in here]
     return lines
 
 
@@ -131,14 +135,6 @@ def _end_if_nothing(found: object, key: str) -> None:
 
 def _is_below(name: str, key: str) -> bool:
     return not key or name == key or name.startswith((f"{key}.", f"{key}["))
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None or value == "" or value == []:
-        return "none" if value is None or value == "" else "[]"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 _ABSENT = object()

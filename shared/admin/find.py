@@ -11,11 +11,13 @@ import click
 
 from shared.admin.command import NOTHING_MATCHED, USAGE, Office
 from shared.admin.output import echo_json, echo_table, moment, octets
+from shared.admin.table import Shape
 from shared.config.scalars import parse_duration
 from shared.history.search import FOREVER, History
 from shared.mail.reply import printable
 from shared.survey.found import STATES, Found, Wanted, find_messages
 
+_SHAPE = Shape(right=("SIZE",), giving=("FROM", "TO"), is_split=True)
 _FORMS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
 
@@ -99,7 +101,7 @@ def find(
             echo_json(message.as_json())
     elif messages:
         columns = ("TIME", "ID", "SIZE", "FROM", "TO", "STATE", "LAST REPLY")
-        echo_table(columns, [_row(message) for message in messages], right=("SIZE",))
+        echo_table(columns, [_row(message) for message in messages], _SHAPE)
     if len(messages) == limit:
         click.echo(f"These are the newest {limit}; more with --limit, or ask more narrowly.", err=True)
     if not messages:

@@ -6,16 +6,20 @@ Whatever came from outside (addresses, replies, file names) is escaped before it
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NoReturn
 
 import click
 
+from shared.admin.table import PLAIN, Shape, lay_out
 from shared.mail.reply import printable
 
-_SCALES = ((1e3, "kB"), (1e6, "MB"), (1e9, "GB"))
+#  A K is 1024 everywhere, as in the configuration.
+_SCALES = ((2**10, "KiB"), (2**20, "MiB"), (2**30, "GiB"))
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
 
 
@@ -29,22 +33,14 @@ def fail(text: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def echo_table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """Aligned columns with their names. A terminal's last columns are cut at its width, a pipe gets everything."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=True, overflow="ellipsis", justify="right" if column in right else "left")
-    for row in rows:
-        table.add_row(*[Text(printable(cell)) for cell in row])
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 100_000, highlight=False, emoji=False)
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+def echo_table(columns: Sequence[str], rows: Iterable[Sequence[str]], shape: Shape = PLAIN) -> None:
+    """Aligned columns with their names. A terminal's lines end at its width (table.py), a pipe gets all."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    lines = lay_out(columns, [tuple(map(printable, row)) for row in rows], shape, width)
+    click.echo(click.style(next(lines), bold=True))
+    #  One write for many lines: a listing may have a hundred thousand.
+    while some := list(islice(lines, 1000)):
+        click.echo("\n".join(some))
 
 
 def age(seconds: float) -> str:
@@ -64,8 +60,9 @@ def count_text(count: int) -> str:
 def octets(size: int) -> str:
     if size < 1000:
         return f"{size} B"
-    amount, unit = next(((size / scale, unit) for scale, unit in _SCALES if size < 999.5 * scale), (size / 1e9, "GB"))
-    return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+    scale, unit = next((one for one in _SCALES if size < 999.5 * one[0]), _SCALES[-1])
+    amount = size / scale
+    return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
 
 
 def moment(at: float) -> str:

@@ -17,6 +17,7 @@ from shared.admin.output import age, count_text, echo_json, echo_table, octets, 
 from shared.admin.progress import Progress
 from shared.admin.selection import QueueId, selecting
 from shared.admin.spool import spool_of
+from shared.admin.table import Shape
 from shared.mail.reply import printable
 from shared.routing.lane import Lane
 from shared.spool.queue_entry import QUEUED, WAITING, QueueEntry
@@ -24,6 +25,7 @@ from shared.spool.selection import Selection
 from shared.survey.census import Census, take_census
 
 MOVING = (Lane.LOCAL, Lane.RELAY, Lane.DIRECT)
+_SHAPE = Shape(right=("AGE", "SIZE"), giving=("FROM", "TO"), is_split=True)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
@@ -73,7 +75,7 @@ def list_queue(office: Office, selection: Selection | None = None, as_json: bool
             echo_json(entry.as_json())
     elif rows := [_row(entry, now) for entry in Progress("reading the queue").over(entries)]:
         is_any = True
-        echo_table(("ID", "AGE", "SIZE", "FROM", "TO", "STATE", "LAST ERROR"), rows, right=("AGE", "SIZE"))
+        echo_table(("ID", "AGE", "SIZE", "FROM", "TO", "STATE", "LAST ERROR"), rows, _SHAPE)
     elif selection.is_empty:
         click.echo("The queue is empty.")
     if not is_any and not selection.is_empty:

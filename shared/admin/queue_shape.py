@@ -13,6 +13,7 @@ from shared.admin.output import echo_json, echo_table
 from shared.admin.progress import Progress
 from shared.admin.selection import selecting
 from shared.admin.spool import spool_of
+from shared.admin.table import Shape
 from shared.spool.queue_entry import QUEUED, QueueEntry
 from shared.spool.selection import Selection
 
@@ -47,7 +48,7 @@ def shape(office: Office, selection: Selection, by: str, whole: bool, as_json: b
         (name, str(rows[name].total()), *(str(n or ".") for n in _ages(rows[name]).values()))
         for name in (TOTAL, *shown)
     ]
-    echo_table(columns, table, right=columns[1:])
+    echo_table(columns, table, Shape(right=columns[1:], giving=columns[:1]))
     if len(order) > len(shown):
         click.echo(f"and {len(order) - len(shown)} more domains: --all")
 

@@ -12,20 +12,27 @@ from typing import Any
 
 from shared.config.model import Config
 from shared.config.setting import Setting
+from shared.config.written import Unit, as_written, unit_of
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`value` is plain (text, numbers, lists); file "" and line 0: it is a default."""
+    """`value` is plain (text, numbers, lists); file "" and line 0: a default. `unit`: what its numbers count."""
 
     key: str
     value: Any
     file: str = ""
     line: int = 0
+    unit: Unit = Unit.NONE
 
     @property
     def is_default(self) -> bool:
         return not self.file
+
+    @property
+    def written(self) -> str:
+        """The value as a person would write it."""
+        return as_written(self.value, self.unit)
 
     @property
     def place(self) -> str:
@@ -80,20 +87,20 @@ def need_restart(daemon: str, changed: Iterable[str]) -> list[str]:
 
 def _group(prefix: str, group: Setting, dumped: dict[str, Any]) -> Iterator[Standing]:
     origin = group.origin
-    for name in type(group).model_fields:
+    for name, field in type(group).model_fields.items():
         key = f"{prefix}.{name}" if prefix else name
         place = (origin.file_of(name), origin.values[name][0]) if name in origin.values else ("", 0)
-        yield from _value(key, getattr(group, name), dumped[name], place)
+        yield from _value(key, getattr(group, name), dumped[name], place, unit_of(field))
 
 
-def _value(key: str, value: Any, dumped: Any, place: tuple[str, int]) -> Iterator[Standing]:
+def _value(key: str, value: Any, dumped: Any, place: tuple[str, int], unit: Unit) -> Iterator[Standing]:
     if isinstance(value, Setting):
         yield from _group(key, value, dumped)
     elif isinstance(value, dict) and any(isinstance(below, Setting) for below in value.values()):
         for name, below in value.items():
-            yield from _value(f"{key}.{name}", below, dumped[name], place)
+            yield from _value(f"{key}.{name}", below, dumped[name], place, unit)
     elif isinstance(value, tuple) and any(isinstance(item, Setting) for item in value):
         for number, item in enumerate(value):
-            yield from _value(f"{key}[{number}]", item, dumped[number], place)
+            yield from _value(f"{key}[{number}]", item, dumped[number], place, unit)
     else:
-        yield Standing(key, dumped, *place)
+        yield Standing(key, dumped, *place, unit)

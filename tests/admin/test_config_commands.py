@@ -85,7 +85,7 @@ def test_each_value_is_shown_with_the_file_and_line_it_came_from(desk: Desk) -> 
     }
     assert "retry.first" not in found
     everything = desk.run("config", "show", "retry", "--effective").output
-    assert re.search(r"(?m)^retry\.first +300\.0 +default$", everything)
+    assert re.search(r"(?m)^retry\.first +5m +default$", everything)
     assert desk.run("config", "show", "retri", "--effective").exit_code == 4
 
 

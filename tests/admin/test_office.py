@@ -120,8 +120,9 @@ def test_sizes_and_times_as_people_read_them() -> None:
     assert [age(s) for s in (0, 59, 60, 3599, 3600, 6720, 86400, 100000)] == [
         "0s", "59s", "1m", "59m", "1h", "1h52m", "1d", "1d03h",
     ]  # fmt: skip
-    assert [octets(n) for n in (0, 999, 1000, 12_345, 999_499, 999_600, 5_000_000, 7 * 10**9, 2 * 10**12)] == [
-        "0 B", "999 B", "1.0 kB", "12 kB", "999 kB", "1.0 MB", "5.0 MB", "7.0 GB", "2000 GB",
+    sizes = (0, 999, 1000, 12_345, 1_023_000, 1_024_000, 50 * 2**20, 7 * 2**30, 2 * 2**40)
+    assert [octets(n) for n in sizes] == [
+        "0 B", "999 B", "1.0 KiB", "12 KiB", "999 KiB", "1.0 MiB", "50 MiB", "7.0 GiB", "2048 GiB",
     ]  # fmt: skip
     assert [when(at, 1000.0) for at in (1000.5, 1240.0, 400.0)] == ["now", "in 4m", "10m ago"]
     assert moment(1.0625).endswith(":01.062")

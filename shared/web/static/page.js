@@ -72,9 +72,11 @@ const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour12: false
 const moment = (at) => new Date(at * 1000).toLocaleString([], { hour12: false });
 const due = (at) => (at === null ? "" : at * 1000 <= Date.now() ? "due now" : `in ${span(at - Date.now() / 1000)}`);
 
+//  A K is 1024 everywhere, as in the configuration.
 function octets(size) {
-  for (const [scale, unit] of [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) if (size >= scale) return `${(size / scale).toFixed(size < 10 * scale ? 1 : 0)} ${unit}`;
-  return `${size ?? 0} B`;
+  if (!(size >= 1000)) return `${size ?? 0} B`;
+  const [scale, unit] = [[2 ** 10, "KiB"], [2 ** 20, "MiB"], [2 ** 30, "GiB"]].find(([one]) => size < 999.5 * one) ?? [2 ** 30, "GiB"];
+  return `${(size / scale).toFixed(size < 9.95 * scale ? 1 : 0)} ${unit}`;
 }
 
 const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
