@@ -79,10 +79,11 @@ class Address:
 
     def __str__(self) -> str:
         """The wire form, the local part quoted where it must be. It is kept: every station of a message asks."""
-        known: str | None = self.__dict__.get("_text")
-        if known is not None:
+        try:
+            known: str = self.__dict__["_text"]
             return known
-        local = self.local
+        except KeyError:
+            local = self.local
         if not _DOT_STRING.match(local):
             local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
         text = f"{local}@{self.domain}" if self.domain else local

@@ -7,7 +7,7 @@ and tested without one. Sinks are in sinks.py, names in events.py, the wording i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,20 +46,21 @@ class EventLog:
             return
         event = name if isinstance(name, Event) else events.named(name)
         try:
-            self._say(event, wording.clean(fields))
+            self._say(event, fields)
         except Exception as error:  # a __str__ that raises must not break the work that was to be logged
             self._say(events.EVENT_UNSPEAKABLE, {"name": event, "reason": type(error).__name__})
 
-    def _say(self, name: Event, fields: Fields) -> None:
+    def _say(self, name: Event, fields: Mapping[str, Any]) -> None:
         at = self._clock()
+        cleaned, words, members = wording.worded(fields)
         if self._text is not None:
-            self._text.write(wording.render_text(name, fields), at, name.priority)
+            self._text.write(name + words, at, name.priority)
         if self._journal is not None:
-            self._journal.write(name, fields)
+            self._journal.write(name, cleaned)
         if self._records is not None:
-            self._records.write(wording.render_json(at, self._daemon, name, fields))
+            self._records.write(wording.render_json(at, self._daemon, name, members))
         for watcher in self._watchers:
-            watcher(name, fields)
+            watcher(name, cleaned)
 
     @contextmanager
     def watched(self, watcher: Callable[[str, Fields], None]) -> Iterator[None]:

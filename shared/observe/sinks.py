@@ -11,6 +11,7 @@ import fcntl
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -32,39 +33,44 @@ class Sink(Protocol):
 
 
 class Batch:
-    """Lines on their way to `put`, which is called with many at once, by one thread at a time."""
+    """Lines on their way to `put`, which is called with many at once, by one thread at a time.
+
+    Adding takes no lock, as every event of the loop comes by here: appending to a deque is one step for all threads,
+    and the count of octets may be a line off when two threads meet.
+    """
 
     def __init__(self, name: str, put: Callable[[bytes], None]) -> None:
         self._put = put
-        self._lines: list[str] = []
+        self._lines: deque[str] = deque()
         self._bytes = 0
         self._lost = 0
-        self._list_lock = threading.Lock()
         self._put_lock = threading.Lock()
         self._wanted = threading.Event()
         self._hurry = threading.Event()
+        self._is_called = False
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name=f"events-{name}", daemon=True)
         self._thread.start()
 
     def add(self, line: str, is_urgent: bool = False) -> None:
-        with self._list_lock:
-            if self._bytes > BACKLOG_BYTES:
-                self._lost += 1
-                return
-            self._lines.append(line)
-            self._bytes += len(line)
-            is_first, is_due = len(self._lines) == 1, is_urgent or self._bytes >= BATCH_BYTES
-        if is_due and not self._hurry.is_set():
+        octets = self._bytes
+        if octets > BACKLOG_BYTES:
+            self._lost += 1
+            return
+        self._bytes = octets = octets + len(line)
+        self._lines.append(line)
+        if (octets >= BATCH_BYTES or is_urgent) and not self._hurry.is_set():
             self._hurry.set()
-        if is_first:
+        #  Behind the append: who finds the thread called has his line taken by the flush that follows.
+        if not self._is_called:
+            self._is_called = True
             self._wanted.set()
 
     def flush(self) -> None:
         with self._put_lock:
-            with self._list_lock:
-                lines, lost = self._lines, self._lost
-                self._lines, self._bytes, self._lost = [], 0, 0
+            take = self._lines.popleft
+            lines = [take() for _ in range(len(self._lines))]
+            self._bytes, lost, self._lost = 0, self._lost, 0
             if lost:
                 lines.append(f"{EVENTS_LOST} count={lost}\n" if not lines[0].startswith("{") else _lost_record(lost))
             if lines:
@@ -84,6 +90,7 @@ class Batch:
             self._hurry.wait(BATCH_SECONDS)
             self._wanted.clear()
             self._hurry.clear()
+            self._is_called = False
             self.flush()
 
 

@@ -17,8 +17,9 @@ from shared.observe.secret import MASK, Secret
 LONGEST_VALUE = 256
 CUT = "..."
 
-#  A value that needs neither quotes nor escapes: visible ASCII without `"`, `=` and `\`.
+#  A name that needs neither quotes nor escapes: visible ASCII without `"`, `=` and `\`.
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+").fullmatch
+#  What is escaped in a line; JSON escapes the same, and the rest of a value is the same in both.
 _SPECIAL = re.compile(r'[^ -~]|["\\]')
 #  A field of one of these names is masked whatever is in it: a slip of the caller must not become a leak.
 _SECRET_NAMES = frozenset({"password", "passwd", "secret", "token", "credentials", "authorization", "private_key"})
@@ -33,10 +34,17 @@ _quote = json.encoder.encode_basestring_ascii
 _BYTES = (bytes, bytearray, memoryview)
 _MANY = (tuple, list, set, frozenset)
 
+Value = str | int | float | bool
 
-def clean(fields: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
-    """The fields as plain values, secrets masked, long ones cut; those that are None are left out."""
-    cleaned: dict[str, str | int | float | bool] = {}
+
+def worded(fields: Mapping[str, Any]) -> tuple[dict[str, Value], str, str]:
+    """The fields as plain values, secrets masked, long ones cut, those that are None left out; the same as words of a
+    line (` key=value ...`); the same as members of a JSON object (`,"key":value...`), ASCII.
+
+    In one go, as every event needs all three: a value that JSON only puts into quotes needs no escape in a line.
+    """
+    cleaned: dict[str, Value] = {}
+    words = members = ""
     for name, value in fields.items():
         kind = type(value)
         if kind is str:
@@ -47,9 +55,23 @@ def clean(fields: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
         elif kind is float:
             value = round(value, 3)
         elif kind is not int and kind is not bool:
-            value = _as_text(value)
-        cleaned[name] = MASK if name in _SECRET_NAMES else value
-    return cleaned
+            value, kind = _as_text(value), str
+        if name in _SECRET_NAMES:
+            value, kind = MASK, str
+        cleaned[name] = value
+        if kind is str:
+            shown = quoted = _quote(value)
+            if len(quoted) != len(value) + 2:
+                shown = _escaped(value)
+            elif value and " " not in value and "=" not in value:
+                shown = value
+        else:
+            shown = quoted = str(value)
+            if kind is bool or not isfinite(value):
+                quoted = json.dumps(value)
+        words += f" {name}={shown}"
+        members += f',"{name}":{quoted}'
+    return cleaned, words, members
 
 
 def _as_text(value: object) -> str:
@@ -64,16 +86,13 @@ def _as_text(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - len(CUT)] + CUT
 
 
-def render_text(name: str, fields: Mapping[str, str | int | float | bool]) -> str:
+def render_text(name: str, fields: Mapping[str, Value]) -> str:
     """`name key=value ...`, one line of printable ASCII without its line end."""
-    line = name if _PLAIN(name) else _quoted(name)
-    for key, value in fields.items():
-        line += f" {key}={value if type(value) is not str or _PLAIN(value) else _quoted(value)}"
-    return line
+    return (name if _PLAIN(name) else _escaped(name)) + worded(fields)[1]
 
 
-def _quoted(value: str) -> str:
-    return f'"{_SPECIAL.sub(_escape, value) if _SPECIAL.search(value) else value}"'
+def _escaped(value: str) -> str:
+    return f'"{_SPECIAL.sub(_escape, value)}"'
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -81,15 +100,6 @@ def _escape(found: re.Match[str]) -> str:
     return "\\" + character if character in '"\\' else character.encode("unicode_escape").decode("ascii")
 
 
-def render_json(at: float, daemon: str, name: str, fields: Mapping[str, str | int | float | bool]) -> str:
+def render_json(at: float, daemon: str, name: str, members: str) -> str:
     """One JSON object, ASCII, without its line end; `at` (Unix time), `daemon` and `event` come first."""
-    line = f'{{"at":{at:.3f},"daemon":{_quote(daemon)},"event":{_quote(name)}'
-    for key, value in fields.items():
-        kind = type(value)
-        if kind is str:
-            line += f',"{key}":{_quote(value)}'  # type: ignore[arg-type]
-        elif kind is int or (kind is float and isfinite(value)):  # type: ignore[arg-type]
-            line += f',"{key}":{value!r}'
-        else:
-            line += f',"{key}":{json.dumps(value)}'
-    return line + "}"
+    return f'{{"at":{at:.3f},"daemon":{_quote(daemon)},"event":{_quote(name)}{members}}}'

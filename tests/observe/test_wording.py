@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.observe import events
 from shared.observe.secret import MASK, Secret
-from shared.observe.wording import LONGEST_VALUE, clean, render_json, render_text
+from shared.observe.wording import LONGEST_VALUE, render_json, render_text, worded
 
 VALUES = st.one_of(st.text(max_size=300), st.binary(max_size=300), st.integers(), st.none(), st.booleans())
 
@@ -35,13 +35,13 @@ VALUES = st.one_of(st.text(max_size=300), st.binary(max_size=300), st.integers()
     ],
 )
 def test_a_value_as_text(value: object, shown: str) -> None:
-    assert render_text("event", clean({"key": value})) == f"event key={shown}"
+    assert render_text("event", {"key": value}) == f"event key={shown}"
 
 
 @settings(derandomize=True)
 @given(st.dictionaries(st.sampled_from(["id", "reason", "path", "reply"]), VALUES))
 def test_whatever_is_said_stays_one_line_of_ascii(fields: dict[str, object]) -> None:
-    line = render_text("event", clean(fields))
+    line = render_text("event", fields)
     assert line.isascii() and line.isprintable()
     unquoted = [
         part for index, part in enumerate(line.replace(r"\\", "").replace(r"\"", "").split('"')) if not index % 2
@@ -52,21 +52,21 @@ def test_whatever_is_said_stays_one_line_of_ascii(fields: dict[str, object]) -> 
 @settings(derandomize=True)
 @given(st.dictionaries(st.text("abcde", min_size=1), VALUES))
 def test_a_record_is_json_and_says_the_same(fields: dict[str, object]) -> None:
-    cleaned = clean(fields)
-    line = render_json(12.5, "mercury-s", "event", cleaned)
+    cleaned, _, members = worded(fields)
+    line = render_json(12.5, "mercury-s", "event", members)
     assert line.isascii() and "\n" not in line
     assert json.loads(line) == {"at": 12.5, "daemon": "mercury-s", "event": "event"} | cleaned
 
 
 def test_long_values_are_cut_and_tracebacks_are_not() -> None:
-    cleaned = clean({"reply": "x" * 1000, "blob": b"x" * 1000, "traceback": "x" * 1000})
+    cleaned, _, _ = worded({"reply": "x" * 1000, "blob": b"x" * 1000, "traceback": "x" * 1000})
     assert len(str(cleaned["reply"])) == len(str(cleaned["blob"])) == LONGEST_VALUE
     assert str(cleaned["reply"]).endswith("...")
     assert len(str(cleaned["traceback"])) == 1000
 
 
 def test_secrets_are_masked_by_kind_and_by_name() -> None:
-    cleaned = clean({"login": Secret("hunter2"), "password": "hunter2", "users": [Secret("hunter2")]})
+    cleaned, _, _ = worded({"login": Secret("hunter2"), "password": "hunter2", "users": [Secret("hunter2")]})
     assert cleaned == {"login": MASK, "password": MASK, "users": MASK}
 
 
