@@ -45,7 +45,9 @@ _REPLIES = {
 class Commits(Protocol):
     """What is asked of shared.maildir's Committer."""
 
-    def submit(self, landings: Sequence[Landing], done: Callable[[OSError | None], None]) -> None: ...
+    def submit(
+        self, landings: Sequence[Landing], done: Callable[[OSError | None], None], is_patient: bool = False
+    ) -> None: ...
 
 
 def defer(error: OSError) -> Deferred:
@@ -109,7 +111,7 @@ async def commit(committer: Commits, landing: Landing) -> None:
             else:
                 future.set_exception(error)
 
-    committer.submit((landing,), done)
+    committer.submit((landing,), done, is_patient=True)
     await future
 
 

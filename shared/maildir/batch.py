@@ -83,12 +83,12 @@ def commit_batch(jobs: Sequence[Job], file_system: FileSystem | None = None, syn
     """Write all, start write-back on all, sync each, rename all, sync each folder once. A failure is one job's.
 
     With `file_system`, what was written here and lies there is synced by one call; with `syncs`, what is left of
-    the files, and then the folders, side by side.
+    the files, and then the folders, side by side, which starts their write-back as well.
     """
     _for_each(jobs, _write)
     if file_system is not None:
         _sync_whole(jobs, file_system)
-    if len(jobs) > 1:
+    if len(jobs) > 1 and not (syncs is not None and syncs.is_usable):
         _for_each(jobs, _start)
     if syncs is not None:
         _sync_side_by_side(jobs, syncs)

@@ -1,7 +1,9 @@
 """Group commit: files become durable and visible together, one sync of each folder for all of them.
 
 One thread. Batches form by themselves: what is submitted while a batch is on its way to the disk is the next
-batch, and what one wave of the loop brings goes together; there is no window of time. Not here: what is done with a
+batch, and what one wave of the loop brings goes together; there is no window of time where somebody waits for an
+answer. Where nobody does (a delivery: the sender has his 250, and the entry stays until it is done), batches may grow
+while there is other work: what is `patient` lets it go first, and then goes by dozens. Not here: what is done with a
 batch (shared/maildir/batch.py), and the writing of large files while they arrive (shared/maildir/spill.py).
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, get_ident
@@ -20,6 +23,9 @@ from shared.maildir.syncs import Syncs
 
 #  Every file of a batch holds a descriptor; a batch of this size has all the gain there is.
 LARGEST_BATCH = 128
+#  Patient files go when there are so many, or when the first of them has waited for so many seconds.
+PATIENT_BATCH = 64
+PATIENCE = 0.05
 
 
 class Committer:
@@ -46,6 +52,10 @@ class Committer:
         self._gathered_before = 0
         self.writer = Writer()
         self._queue: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self._patient: deque[Job] = deque()
+        self._patient_since = 0.0
+        #  Until then others are likely to come in a moment, as several have just come together.
+        self._busy_until = 0.0
         self._thread: Thread | None = None
         self._lock = Lock()
         self._backlog = 0
@@ -70,8 +80,9 @@ class Committer:
             file_system, self.file_system = self.file_system, None
             file_system.close()
 
-    def submit(self, landings: Sequence[Landing], done: Done) -> None:
-        """Make `landings` durable and visible, then call `done` in the loop's thread: all of them or none."""
+    def submit(self, landings: Sequence[Landing], done: Done, is_patient: bool = False) -> None:
+        """Make `landings` durable and visible, then call `done` in the loop's thread: all of them or none.
+        `is_patient`: nobody waits for the answer, and others may go first for a moment."""
         job = Job(landings, done)
         with self._lock:
             stopped = self._stopped
@@ -80,6 +91,9 @@ class Committer:
                     self._moved = time.monotonic()
                 self._pending += 1
                 self._backlog += job.size
+                if is_patient:
+                    self._be_patient(job)
+                    return
                 self._gathered.append(job)
                 if self._next_turn is None or get_ident() != self._home:
                     self._hand_over()
@@ -88,6 +102,14 @@ class Committer:
         if stopped:
             job.fail(OSError(errno.ESHUTDOWN, "the committer has been stopped"))
             self._answer([job])
+
+    def _be_patient(self, job: Job) -> None:
+        """With the lock held. The thread is told of the first, and of the last that it needs for a batch."""
+        self._patient.append(job)
+        if len(self._patient) == 1:
+            self._patient_since = time.monotonic()
+        if len(self._patient) in (1, PATIENT_BATCH):
+            self._queue.put([])
 
     def _end_of_turn(self) -> None:
         with self._lock:
@@ -126,18 +148,47 @@ class Committer:
         self._syncs.close()
 
     def _next_batch(self) -> tuple[list[Job], bool]:
-        """Everything that was handed over by now, up to LARGEST_BATCH files or a little more."""
+        """Everything that was handed over by now, up to LARGEST_BATCH files or a little more; and patient work, when
+        it has waited long enough or there is nothing else."""
         jobs: list[Job] = []
-        group = self._queue.get()
+        files = 0
         try:
+            group = self._queue.get(timeout=self._longest_wait())
             while group is not None:
                 jobs += group
-                if sum([len(job.files) for job in jobs]) >= LARGEST_BATCH:
+                files += sum([len(job.files) for job in group])
+                if files >= LARGEST_BATCH:
                     return jobs, True
                 group = self._queue.get_nowait()
         except Empty:
-            return jobs, True
-        return jobs, False
+            pass
+        else:
+            self._busy_until = 0.0
+            jobs += self._take_patient(LARGEST_BATCH - files)
+            if self._patient:
+                self._queue.put(None)
+            return jobs, bool(self._patient)
+        if len(jobs) > 1:
+            self._busy_until = time.monotonic() + PATIENCE
+        return jobs + self._take_patient(LARGEST_BATCH - files), True
+
+    def _longest_wait(self) -> float | None:
+        """Seconds that the thread may wait for other work."""
+        if not self._patient:
+            return None
+        return max(min(self._patient_since + PATIENCE, self._busy_until) - time.monotonic(), 0.0)
+
+    def _take_patient(self, most: int) -> list[Job]:
+        if not self._patient:
+            return []
+        now = time.monotonic()
+        with self._lock:
+            waiting = self._patient
+            has_waited = now >= min(self._patient_since + PATIENCE, self._busy_until)
+            if not has_waited and len(waiting) < PATIENT_BATCH:
+                return []
+            self._patient_since = now
+            return [waiting.popleft() for _ in range(min(most, len(waiting)))]
 
     def _commit(self, jobs: list[Job]) -> None:
         try:

@@ -28,83 +28,100 @@ class NotTried(OSError):
     """This descriptor has not been synced, and nothing is known of it: sync it by itself."""
 
 
+class _Ring:
+    """The kernel's side of it, and the memory in which requests go there and answers come back: made once, as every
+    batch would else pay for it."""
+
+    def __init__(self, context: ctypes.c_ulong) -> None:
+        self.context = context
+        self.requests = ctypes.create_string_buffer(_REQUEST.size * _MOST)
+        first = ctypes.addressof(self.requests)
+        self.pointers = (ctypes.c_void_p * _MOST)(*[first + _REQUEST.size * number for number in range(_MOST)])
+        self.events = ctypes.create_string_buffer(_EVENT.size * _MOST)
+
+
 class Syncs:
-    """For one thread. The kernel's side of it is made by the first `sync` and goes with `close`."""
+    """For one thread. The kernel's side of it is made by the first `sync` and goes with `close`. `is_usable` as far
+    as is known: False when this machine has turned out not to have it."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.syscall.restype = ctypes.c_long
-        self._context = ctypes.c_ulong(0)
+        self._ring: _Ring | None = None
         self._calls = _CALLS.get(os.uname().machine, (0, 0, 0, 0))
-        self._is_usable = any(self._calls)
+        self.is_usable = any(self._calls)
 
     def sync(self, descriptors: Sequence[int]) -> list[OSError | None]:
         """What became of each: None (all that was written to it is durable), its error, or NotTried."""
+        if len(descriptors) <= _MOST:
+            return self._sync(descriptors)
         answers: list[OSError | None] = []
         for start in range(0, len(descriptors), _MOST):
             answers += self._sync(descriptors[start : start + _MOST])
         return answers
 
     def close(self) -> None:
-        if self._context:
-            self._libc.syscall(ctypes.c_long(self._calls[3]), self._context)
-            self._context = ctypes.c_ulong(0)
+        if self._ring is not None:
+            self._libc.syscall(ctypes.c_long(self._calls[3]), self._ring.context)
+            self._ring = None
 
     def _sync(self, descriptors: Sequence[int]) -> list[OSError | None]:
-        answers: list[OSError | None] = [NotTried(errno.ENOSYS, "not tried")] * len(descriptors)
-        if self._is_ready():
-            under_way = self._submit(descriptors)
-            for number in range(under_way):
-                answers[number] = OSError(errno.EIO, "nobody knows whether it is durable")
-            self._gather(under_way, answers)
+        ring = self._ready_ring()
+        under_way = self._submit(ring, descriptors) if ring is not None else 0
+        answers: list[OSError | None] = [None] * len(descriptors)
+        for number in range(under_way, len(descriptors)):
+            answers[number] = NotTried(errno.ENOSYS, "not tried")
+        if ring is not None and under_way:
+            self._gather(ring, under_way, answers)
         return answers
 
-    def _is_ready(self) -> bool:
-        if self._is_usable and not self._context:
-            made = self._libc.syscall(
-                ctypes.c_long(self._calls[0]), ctypes.c_long(_MOST), ctypes.byref(self._context)
-            )
-            self._is_usable = made == 0
-        return self._is_usable
+    def _ready_ring(self) -> _Ring | None:
+        if self.is_usable and self._ring is None:
+            context = ctypes.c_ulong(0)
+            made = self._libc.syscall(ctypes.c_long(self._calls[0]), ctypes.c_long(_MOST), ctypes.byref(context))
+            self.is_usable = made == 0
+            if self.is_usable:
+                self._ring = _Ring(context)
+        return self._ring if self.is_usable else None
 
-    def _submit(self, descriptors: Sequence[int]) -> int:
+    def _submit(self, ring: _Ring, descriptors: Sequence[int]) -> int:
         """How many are on their way: the first ones. The kernel may take fewer than it was given."""
-        count = len(descriptors)
-        requests = ctypes.create_string_buffer(
-            b"".join([_REQUEST.pack(number, 0, 0, _FSYNC, 0, each) for number, each in enumerate(descriptors)])
-        )
-        first = ctypes.addressof(requests)
-        pointers = (ctypes.c_void_p * count)(*[first + _REQUEST.size * number for number in range(count)])
-        taken = 0
+        count, taken = len(descriptors), 0
+        requests, size = ring.requests, _REQUEST.size
+        for number, descriptor in enumerate(descriptors):
+            _REQUEST.pack_into(requests, number * size, number, 0, 0, _FSYNC, 0, descriptor)
         while taken < count:
             more = self._libc.syscall(
-                ctypes.c_long(self._calls[1]), self._context, ctypes.c_long(count - taken),
-                ctypes.byref(pointers, taken * ctypes.sizeof(ctypes.c_void_p)),
+                ctypes.c_long(self._calls[1]), ring.context, ctypes.c_long(count - taken),
+                ctypes.byref(ring.pointers, taken * ctypes.sizeof(ctypes.c_void_p)),
             )  # fmt: skip
             if more <= 0:
                 break
             taken += more
         return taken
 
-    def _gather(self, count: int, answers: list[OSError | None]) -> None:
-        """Wait for `count` answers. Should the kernel give none, no later batch may take them for its own."""
-        events = ctypes.create_string_buffer(_EVENT.size * max(count, 1))
-        while count:
+    def _gather(self, ring: _Ring, count: int, answers: list[OSError | None]) -> None:
+        """Wait for `count` answers, all at once: this thread is not woken for each. Should the kernel give none,
+        nobody knows what became of those that lack, and no later batch may take their answers for its own."""
+        missing = set(range(count))
+        while missing:
             got = self._libc.syscall(
-                ctypes.c_long(self._calls[2]), self._context, ctypes.c_long(1), ctypes.c_long(count), events, None
-            )
+                ctypes.c_long(self._calls[2]), ring.context, ctypes.c_long(len(missing)), ctypes.c_long(len(missing)),
+                ring.events, None,
+            )  # fmt: skip
             if got < 0 and ctypes.get_errno() != errno.EINTR:
-                self._is_usable = False
+                self.is_usable = False
+                for number in missing:
+                    answers[number] = OSError(errno.EIO, "nobody knows whether it is durable")
                 return
-            for place in range(max(got, 0)):
-                number, _, result, _ = _EVENT.unpack_from(events, place * _EVENT.size)
-                answers[number] = _meaning(result)
-            count -= max(got, 0)
+            for place in range(got):
+                number, _, result, _ = _EVENT.unpack_from(ring.events, place * _EVENT.size)
+                missing.discard(number)
+                if result < 0:
+                    answers[number] = _error_of(result)
 
 
-def _meaning(result: int) -> OSError | None:
-    if result >= 0:
-        return None
+def _error_of(result: int) -> OSError:
     #  Of a file that has no such call, EINVAL: fsync(2) says the same then, and says it better.
     kind = NotTried if result == -errno.EINVAL else OSError
     return kind(-result, os.strerror(-result))

@@ -40,7 +40,7 @@ class PromptCommitter(Committer):
         self.writer = PromptWriter()
         self.last: Sequence[Landing] = ()
 
-    def submit(self, landings: Sequence[Landing], done: Done) -> None:
+    def submit(self, landings: Sequence[Landing], done: Done, is_patient: bool = False) -> None:
         self.last = landings
         super().submit(landings, done)
         jobs, _ = self._next_batch()

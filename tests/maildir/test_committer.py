@@ -12,7 +12,7 @@ import pytest
 from fakes.syscalls import failing, spied
 
 from shared.maildir.batch import WHOLE_FROM, Job, Landing, commit_batch
-from shared.maildir.committer import LARGEST_BATCH, Committer
+from shared.maildir.committer import LARGEST_BATCH, PATIENT_BATCH, Committer
 from shared.maildir.file_system import FileSystem
 from shared.maildir.tree import make_maildir
 
@@ -366,6 +366,67 @@ def test_batches_hold_no_more_descriptors_than_they_should(box: Path, answers: A
         jobs, running = threaded.committer._next_batch()
         sizes.append(len(jobs))
     assert sizes == [128, 128, 44]
+
+
+def patient(committer: Committer, box: Path, answers: Answers, *names: str) -> None:
+    for name in names:
+        committer.submit([Landing(str(box), name, [b"x"])], answers.of(name), is_patient=True)
+
+
+def named(jobs: list[Job]) -> list[str]:
+    return [file.landing.name for job in jobs for file in job.files]
+
+
+def test_what_is_patient_goes_at_once_when_there_is_nothing_else(box: Path, answers: Answers) -> None:
+    threaded = Threaded()
+    threaded.committer.start()
+    patient(threaded.committer, box, answers, "one")
+    assert threaded.answered.acquire(timeout=30)
+    assert answers.by_name == {"one": None}
+    threaded.committer.stop()
+
+
+def test_what_is_patient_lets_others_go_first_until_it_is_many(
+    box: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.maildir.committer.PATIENCE", 3600.0)
+    committer = Threaded().committer
+    names = [f"p{number}" for number in range(PATIENT_BATCH)]
+    for name in "ab":
+        committer.submit([Landing(str(box), name, [b"x"])], answers.of(name))
+    patient(committer, box, answers, *names[:-1])
+    assert named(committer._next_batch()[0]) == ["a", "b"]
+    committer.submit([Landing(str(box), "c", [b"x"])], answers.of("c"))
+    assert named(committer._next_batch()[0]) == ["c"]
+    patient(committer, box, answers, names[-1])
+    committer.submit([Landing(str(box), "d", [b"x"])], answers.of("d"))
+    assert named(committer._next_batch()[0]) == ["d", *names]
+
+
+def test_what_is_patient_has_patience_for_so_long(
+    box: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread waits for others as long as that, and then takes what there is."""
+    monkeypatch.setattr("shared.maildir.committer.PATIENCE", 0.001)
+    committer = Threaded().committer
+    for name in "ab":
+        committer.submit([Landing(str(box), name, [b"x"])], answers.of(name))
+    assert named(committer._next_batch()[0]) == ["a", "b"]
+    patient(committer, box, answers, "one", "two")
+    taken: list[str] = []
+    while len(taken) < 2:
+        taken += named(committer._next_batch()[0])
+    assert taken == ["one", "two"]
+
+
+def test_stop_waits_for_the_patient_too(box: Path, answers: Answers) -> None:
+    threaded = Threaded()
+    for number in range(300):
+        threaded.committer.submit([Landing(str(box), f"m{number}", [b"x"])], answers.of(str(number)), is_patient=True)
+    threaded.committer.start()
+    threaded.committer.stop()
+    assert len(files(box, "new")) == 300 == len(answers.by_name)
+    assert threaded.committer.backlog() == 0
 
 
 def test_after_stop_a_submit_is_refused_and_answered(box: Path, answers: Answers) -> None:

@@ -40,7 +40,10 @@ class InstantCommitter:
         self.broken: dict[str, int] = {}
         self.submitted: list[Landing] = []
 
-    def submit(self, landings: Sequence[Landing], done: Callable[[OSError | None], None]) -> None:
+    def submit(
+        self, landings: Sequence[Landing], done: Callable[[OSError | None], None], is_patient: bool = False
+    ) -> None:
+        assert is_patient, "nobody waits for a delivery"
         self.submitted += landings
         asyncio.get_running_loop().call_soon(done, self._try(landings))
 
