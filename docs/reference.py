@@ -17,7 +17,7 @@ from shared.admin.meanings import meanings
 from shared.admin.schema import schema
 from shared.config.model import Config
 from shared.config.names import group_in
-from shared.config.setting import Setting
+from shared.config.setting import Setting, fields_of
 from shared.config.standing import restarts
 from shared.history.selection import KEPT
 from shared.observe import events, metrics
@@ -132,7 +132,7 @@ def settings_page() -> str:
 def _settings(
     model: type[Setting], group: dict[str, Any], groups: dict[str, Any], prefix: str
 ) -> Iterator[tuple[str, str]]:
-    for name, field in model.model_fields.items():
+    for name, field in fields_of(model).items():
         mark, inner = group_in(field.annotation)
         yield prefix + name, _type(group["properties"][name], groups)
         if inner is not None:

@@ -170,7 +170,7 @@ async def rehearse(config: Config, part: Part) -> None:
         raise LookupError(f"no listener has port {part.port}")
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as executor, log.watched(_explain):
         #  Secrets that a daemon would make at its first start are not made in its folder, nor by another account.
-        own = config.model_copy(update={"state": Path(folder)})
+        own = config.replaced(state=Path(folder))
         with contextlib.suppress(OSError):
             shutil.copy2(config.state / "srs.key", folder)
         people = People(own, executor, Failures(time.monotonic))

@@ -35,7 +35,7 @@ def show(office: Office, key: str, effective: bool, changed: bool, as_json: bool
         _end_if_nothing(found or not key, key)
         _echo_standings([one for one in found if effective or not one.is_default], as_json)
         return
-    value: Any = office.config.model_dump(mode="json")
+    value: Any = office.config.plain()
     for part in filter(None, re.split(r"[.\[\]]+", key)):
         value = _within(value, part)
     _end_if_nothing(value is not _ABSENT, key)

@@ -7,101 +7,105 @@ It is made from the models. A file that the daemons take is right by the schema;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from enum import Enum
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from shared.admin.meanings import Meaning
 from shared.config.model import Config
 from shared.config.names import group_in
-from shared.config.setting import Setting
+from shared.config.setting import Default, Field, Parsed, Setting, fields_of, plain_value
 
-_TEXT: JsonSchemaValue = {"type": "string"}
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string"}
 
 
-def _measure(name: str) -> JsonSchemaValue:
+def _measure(name: str) -> Schema:
     """`name` is no format that a validator knows; it says what the number or text measures."""
     return {"type": ["number", "string"], "format": name}
 
 
 #  What may be written differs from what it becomes: by the name of the parser.
-_WRITTEN: dict[str, JsonSchemaValue] = {
+_WRITTEN: dict[str, Schema] = {
     "parse_size": _measure("size"),
     "parse_quota": _measure("size"),
     "parse_duration": _measure("time-span"),
     "parse_percent": _measure("percent"),
     "parse_rate": _measure("rate"),
     "parse_tls_floor": _measure("tls-version"),
-    "parse_network": _TEXT,
     "parse_port": {"type": "integer", "minimum": 1, "maximum": 65535},
 }
-_PLAIN = (
-    "str",
-    "int",
-    "float",
-    "bool",
-    "enum",
-    "list",
-    "tuple",
-    "nullable",
-    "union",
-    "model",
-    "dict",
-    "default",
-    "definition-ref",
-    "definitions",
-    "model-fields",
-)
+_PLAIN: dict[type, Schema] = {
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+}
 
 
-class _Written(GenerateJsonSchema):
-    """What may stand in the file, where pydantic would describe what is made of it."""
-
-    def function_before_schema(self, schema: Any) -> JsonSchemaValue:
-        name = getattr(schema["function"]["function"], "__name__", "")
-        if name in _WRITTEN:
-            return dict(_WRITTEN[name])
-        if name == "empty_is_default":
-            return {"anyOf": [self.generate_inner(schema["schema"]), {"type": "null"}]}
-        kind = _kind(schema["schema"])
-        return self.generate_inner(schema["schema"]) if kind in _PLAIN else dict(_TEXT)
-
-    def tuple_schema(self, schema: Any) -> JsonSchemaValue:
-        """A list, however long."""
-        return {"type": "array", "items": self.generate_inner(schema["items_schema"][0])}
-
-    def dataclass_schema(self, schema: Any) -> JsonSchemaValue:
-        """A value that is parsed from text, such as an address."""
-        return dict(_TEXT)
-
-    def function_after_schema(self, schema: Any) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-
-def _kind(schema: Any) -> str:
-    while schema["type"].startswith("function-") and "schema" in schema:
-        schema = schema["schema"]
-    return str(schema["type"])
-
-
-def schema(meanings: Mapping[str, Meaning]) -> dict[str, Any]:
+def schema(meanings: Mapping[str, Meaning]) -> Schema:
     """`meanings` become the descriptions that an editor shows."""
-    made = Config.model_json_schema(schema_generator=_Written, mode="validation")
-    for definition in (made, *made["$defs"].values()):
-        definition.pop("description", None)  #  what a docstring says is for who reads the code
-    _describe(made, Config, "", meanings, made["$defs"])
+    groups: dict[str, Schema] = {}
+    _add_group(Config, "", meanings, groups)
+    made = groups.pop(Config.__name__)
     made["required"] = []  #  the host knows its own name
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "mercury.yaml"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": groups,
+        **made,
+        "title": "mercury.yaml",
+    }
 
 
-def _describe(
-    target: dict[str, Any], model: type[Setting], prefix: str, meanings: Mapping[str, Meaning], definitions: Any
-) -> None:
-    for name, field in model.model_fields.items():
-        key = prefix + name
+def _add_group(model: type[Setting], prefix: str, meanings: Mapping[str, Meaning], groups: dict[str, Schema]) -> None:
+    """The group, and those below it. One that stands in several places is described by the first."""
+    if model.__name__ not in groups:
+        fields = fields_of(model).values()
+        groups[model.__name__] = {
+            "title": model.__name__,
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {field.name: _setting(field) for field in fields},
+        }
+        if required := [field.name for field in fields if field.is_required]:
+            groups[model.__name__]["required"] = required
+    for field in fields_of(model).values():
+        key = prefix + field.name
         if (meaning := meanings.get(key)) is not None:
             default = f" Default: {meaning.default}." if meaning.default not in ("", "–") else ""
-            target["properties"][name].setdefault("description", meaning.text + default)
+            groups[model.__name__]["properties"][field.name].setdefault("description", meaning.text + default)
         mark, inner = group_in(field.annotation)
         if inner is not None:
-            _describe(definitions[inner.__name__], inner, f"{key}{mark}.", meanings, definitions)
+            _add_group(inner, f"{key}{mark}.", meanings, groups)
+
+
+def _setting(field: Field) -> Schema:
+    made = dict(_of_type(field.annotation))
+    if field.is_section:
+        return {"anyOf": [made, {"type": "null"}]}
+    if not field.is_required:
+        given = field.default.written if isinstance(field.default, Default) else field.default
+        made["default"] = plain_value(given)
+    return made
+
+
+def _of_type(wanted: Any) -> Schema:
+    """What may stand in the file, whatever is made of it."""
+    kind, arguments = get_origin(wanted), get_args(wanted)
+    if kind is Annotated:
+        inner, mark = arguments
+        name = mark.parse.__name__ if isinstance(mark, Parsed) else ""
+        return _WRITTEN[name] if name in _WRITTEN else _of_type(inner)
+    if kind is Union or kind is UnionType:
+        choices = [{"type": "null"} if one is type(None) else _of_type(one) for one in arguments]
+        return _TEXT if all(choice == _TEXT for choice in choices) else {"anyOf": choices}
+    if kind is tuple:
+        return {"type": "array", "items": _of_type(arguments[0])}
+    if kind is dict:
+        return {"type": "object", "additionalProperties": _of_type(arguments[1])}
+    if issubclass(wanted, Setting):
+        return {"$ref": f"#/$defs/{wanted.__name__}"}
+    if issubclass(wanted, Enum):
+        return {"type": "string", "enum": [word.value for word in wanted]}
+    #  All else is parsed from text: an address, a network, a pattern.
+    return _PLAIN.get(wanted, _TEXT)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, PlainSerializer
-
 from shared.config.problem import shown
 from shared.config.rate import Frequency
 from shared.config.scalars import parse_text, parse_word
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 from shared.mail.address import Address, AddressError, parse_address
 from shared.routing.budget import Over
 from shared.routing.hours import Span, parse_span
@@ -59,9 +57,9 @@ def parse_percent(value: object) -> int:
     raise ValueError(f"{shown(value)} is no number of percent from 0 to 90")
 
 
-HoursSpan = Annotated[Span, BeforeValidator(parse_hours), PlainSerializer(str)]
-TimeZone = Annotated[ZoneInfo, BeforeValidator(parse_zone), PlainSerializer(str)]
-MailAddress = Annotated[Address, BeforeValidator(parse_mail_address), PlainSerializer(str)]
+HoursSpan = Annotated[Span, Parsed(parse_hours)]
+TimeZone = Annotated[ZoneInfo, Parsed(parse_zone)]
+MailAddress = Annotated[Address, Parsed(parse_mail_address)]
 
 
 class BudgetSettings(Setting):
@@ -70,5 +68,5 @@ class BudgetSettings(Setting):
 
     messages: tuple[Frequency, ...] = ()
     recipients: tuple[Frequency, ...] = ()
-    reserve: Annotated[int, BeforeValidator(parse_percent)] = 0
-    over: Annotated[Over, BeforeValidator(parse_word(Over))] = Over.NEXT
+    reserve: Annotated[int, Parsed(parse_percent)] = 0
+    over: Annotated[Over, Parsed(parse_word(Over))] = Over.NEXT

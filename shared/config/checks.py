@@ -169,7 +169,7 @@ def _check_route(route: RouteSettings) -> Iterator[Problem]:
         yield route.origin.problem("'pins' of a route need 'deliver: direct' and 'tls: pin' (or 'verify')", "pins")
     if route.tls is None:
         return
-    if route.via is not None and "tls" in route.via.model_fields_set and route.via.tls is not route.tls:
+    if route.via is not None and "tls" in route.via.given and route.via.tls is not route.tls:
         yield route.origin.problem("'tls' stands here and below 'via', and they differ", "tls")
     if route.tls is Tls.PIN and route.via is not None:
         yield route.origin.problem("'pin' stands below 'via', beside its 'pins'", "tls")
@@ -201,4 +201,4 @@ def _check_retry(config: Config) -> Iterator[Problem]:
 
 
 def _are_given(retry: Retry | SiteRetry, *names: str) -> bool:
-    return retry.model_fields_set.issuperset(names)
+    return retry.given.issuperset(names)

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator
-
 from shared.config.problem import Problem, shown
 from shared.config.scalars import Flag, Hostname, SecretFile, Several, parse_text, parse_word
 from shared.config.secret import fault_of_secret
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 
 #  RFC 6376 §3.1   selector = sub-domain *( "." sub-domain )
 _SELECTOR = re.compile(r"(?:[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?\Z")
@@ -40,7 +38,7 @@ class DkimKey(Setting):
     """`key_file`: a private key in PEM. `domains`: signed is mail whose From is in one of them or below; left out, in
     the domains of the site."""
 
-    selector: Annotated[str, BeforeValidator(parse_selector)]
+    selector: Annotated[str, Parsed(parse_selector)]
     key_file: SecretFile
     domains: Several[Hostname] | None = None
 
@@ -51,7 +49,7 @@ class Dkim(Setting):
 
     keys: Several[DkimKey]
     relay: Flag = False
-    without_key: Annotated[WithoutKey, BeforeValidator(parse_word(WithoutKey))] = WithoutKey.SEND
+    without_key: Annotated[WithoutKey, Parsed(parse_word(WithoutKey))] = WithoutKey.SEND
 
     @property
     def needs_domains(self) -> bool:

@@ -10,12 +10,10 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator, InstanceOf, PlainSerializer
-
 from shared.config.match import Match, parse_match
 from shared.config.problem import Problem, shown
 from shared.config.scalars import Network, Several, parse_text, parse_word
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 from shared.mail.reply import Reply
 
 _REPLY = re.compile(r"([0-9]{3}) (?:([0-9]\.[0-9]{1,3}\.[0-9]{1,3}) )?(\S.*)\Z")
@@ -72,17 +70,11 @@ def parse_reply(value: object) -> Reply:
 class Filter(Setting):
     """One filter; `networks` empty: whatever the client. `source` is where it stands, `file:line`."""
 
-    on: Annotated[FilterPhase, BeforeValidator(parse_word(FilterPhase))]
-    match: Annotated[
-        InstanceOf[Match], BeforeValidator(parse_match), PlainSerializer(lambda match: match.text, return_type=str)
-    ]
-    action: Annotated[FilterAction, BeforeValidator(parse_word(FilterAction))]
+    on: Annotated[FilterPhase, Parsed(parse_word(FilterPhase))]
+    match: Annotated[Match, Parsed(parse_match)]
+    action: Annotated[FilterAction, Parsed(parse_word(FilterAction))]
     networks: Several[Network] = ()
-    reply: Annotated[
-        InstanceOf[Reply] | None,
-        BeforeValidator(lambda value: parse_reply(value)),
-        PlainSerializer(lambda reply: reply and str(reply), return_type=str | None),
-    ] = None
+    reply: Annotated[Reply, Parsed(parse_reply)] | None = None
 
     @property
     def pattern(self) -> re.Pattern[str]:

@@ -3,12 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BeforeValidator
-
 from shared.config.rate import Frequency
-from shared.config.scalars import Count, Duration, empty_is_default
+from shared.config.scalars import Count, Duration
 from shared.config.setting import Setting, section
 
 
@@ -48,9 +44,9 @@ class SendingRates(Setting):
 
 
 class Rates(Setting):
-    client: Annotated[ClientRates, BeforeValidator(empty_is_default)] = section()
-    login: Annotated[SendingRates, BeforeValidator(empty_is_default)] = section()
-    sender: Annotated[SendingRates, BeforeValidator(empty_is_default)] = section()
+    client: ClientRates = section()
+    login: SendingRates = section()
+    sender: SendingRates = section()
 
 
 class BlacklistSettings(Setting):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field, model_validator
 
 from shared.config.filters import Filter
 from shared.config.limits import BlacklistSettings, Limits, Rates
@@ -20,10 +19,9 @@ from shared.config.scalars import (
     Port,
     Several,
     Size,
-    empty_is_default,
     parse_word,
 )
-from shared.config.setting import Setting, section
+from shared.config.setting import Parsed, Setting, section
 from shared.config.submission import SubmissionSettings
 
 
@@ -76,28 +74,25 @@ class Listener(Setting):
 
     port: Port
     address: IpAddress = ""
-    kind: Annotated[ListenerKind, BeforeValidator(parse_word(ListenerKind))] = ListenerKind.MX
-    tls: Annotated[ListenerTls, BeforeValidator(parse_word(ListenerTls))] = ListenerTls.STARTTLS
+    kind: Annotated[ListenerKind, Parsed(parse_word(ListenerKind))] = ListenerKind.MX
+    tls: Annotated[ListenerTls, Parsed(parse_word(ListenerTls))] = ListenerTls.STARTTLS
     networks: Several[Network] = ()
     relay: Flag = True
     auth: Mechanisms = True
-    tls_floor: Annotated[TlsFloor, BeforeValidator(parse_tls_floor)] = TlsFloor.TLS_1_2
+    tls_floor: Annotated[TlsFloor, Parsed(parse_tls_floor)] = TlsFloor.TLS_1_2
     client_ca: File | None = None
     proxy: Several[Network] = ()
     xclient: Several[Network] = ()
 
-    @model_validator(mode="before")
     @classmethod
-    def _follow_the_port(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        port = data.get("port")
+    def complete(cls, written: Mapping[str, Any]) -> Mapping[str, Any]:
+        port = written.get("port")
         follow: dict[str, str] = {}
         if port in (465, 587):
             follow["kind"] = "submission"
         if port == 465:
             follow["tls"] = "implicit"
-        return {**follow, **data}
+        return {**follow, **written}
 
 
 class ConnectionRule(Setting):
@@ -107,20 +102,20 @@ class ConnectionRule(Setting):
     """
 
     networks: Several[Network]
-    action: Annotated[RuleAction, BeforeValidator(parse_word(RuleAction))]
+    action: Annotated[RuleAction, Parsed(parse_word(RuleAction))]
     exempt: Flag = False
 
 
 class Receive(Setting):
-    listeners: Several[Listener] = Field(default_factory=lambda: (Listener(port=25),))
+    listeners: Several[Listener] = (Listener(port=25),)
     max_message_size: Size = 50 * 1024 * 1024
     priorities: Flag = False
     workers: Count = 1
-    pickup: Annotated[Pickup, BeforeValidator(empty_is_default)] = section()
+    pickup: Pickup = section()
     rules: tuple[ConnectionRule, ...] = ()
     filters: tuple[Filter, ...] = ()
-    submission: Annotated[SubmissionSettings, BeforeValidator(empty_is_default)] = section()
-    limits: Annotated[Limits, BeforeValidator(empty_is_default)] = section()
-    rates: Annotated[Rates, BeforeValidator(empty_is_default)] = section()
-    blacklist: Annotated[BlacklistSettings, BeforeValidator(empty_is_default)] = section()
-    auth: Annotated[Auth, BeforeValidator(empty_is_default)] = section()
+    submission: SubmissionSettings = section()
+    limits: Limits = section()
+    rates: Rates = section()
+    blacklist: BlacklistSettings = section()
+    auth: Auth = section()

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from shared.config.checks import check
 from shared.config.merge import merge
 from shared.config.model import Config
-from shared.config.names import Path as Place
 from shared.config.problem import ConfigErrors, Problem
+from shared.config.reading import Faults, Place, read
 from shared.config.scalars import parse_hostname
-from shared.config.words import path_of, problems_of
+from shared.config.words import problem_of
 from shared.config.yaml import Items, Settings, read_yaml
 
 __all__ = ["DEFAULT_PATH", "ConfigErrors", "Problem", "hostname_of_this_host", "load", "parse"]
@@ -102,13 +100,13 @@ def parse(text: str, path: Path, hostname: Callable[[], str] = hostname_of_this_
 def _config_of(document: Settings, problems: list[Problem], path: Path, hostname: Callable[[], str]) -> Config:
     if "hostname" not in document:
         document["hostname"] = hostname()
-    context = {"folder": os.path.dirname(os.path.abspath(path))}
+    folder = os.path.dirname(os.path.abspath(path))
     config: Config | None
     try:
-        config = Config.model_validate(document, context=context)
-    except ValidationError as error:
-        problems += problems_of(error, document)
-        config = _what_is_right(document, {_group_of(path_of(details)) for details in error.errors()}, context)
+        config = read(Config, document, folder)
+    except Faults as error:
+        problems += [problem_of(fault, document) for fault in error.faults]
+        config = _what_is_right(document, {_group_of(fault.place) for fault in error.faults}, folder)
     if config is not None:
         config = _complete(config)
         problems += check(config, document)
@@ -120,20 +118,20 @@ def _config_of(document: Settings, problems: list[Problem], path: Path, hostname
 def _complete(config: Config) -> Config:
     """The defaults that follow from other settings."""
     changes: dict[str, Any] = {}
-    if "domains" not in config.local.model_fields_set:
-        changes["local"] = config.local.model_copy(update={"domains": (config.hostname,)})
+    if "domains" not in config.local.given:
+        changes["local"] = config.local.replaced(domains=(config.hostname,))
     if not config.site and len(config.sites) == 1:
         changes["site"] = next(iter(config.sites))
-    return config.model_copy(update=changes) if changes else config
+    return config.replaced(**changes) if changes else config
 
 
-def _what_is_right(document: Settings, wrong: set[Place], context: dict[str, str]) -> Config | None:
+def _what_is_right(document: Settings, wrong: set[Place], folder: str) -> Config | None:
     """The configuration without the groups that are wrong in themselves, for the checks between settings."""
     right = _without(document, wrong)
     right.setdefault("hostname", "localhost")
     try:
-        return Config.model_validate(right, context=context)
-    except ValidationError:
+        return read(Config, right, folder)
+    except Faults:
         return None
 
 

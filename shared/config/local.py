@@ -6,9 +6,7 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
+from typing import Annotated, Any
 
 from shared.config.account import parse_quota
 from shared.config.mailing_lists import ListSettings
@@ -19,7 +17,6 @@ from shared.config.scalars import (
     Name,
     SecretFile,
     Several,
-    empty_is_default,
     parse_host,
     parse_path,
     parse_port,
@@ -27,22 +24,22 @@ from shared.config.scalars import (
     parse_word,
     places_in,
 )
-from shared.config.setting import Setting, beside, section
+from shared.config.setting import Parsed, Setting, beside, section
 
 
-def parse_maildir(value: object, info: ValidationInfo) -> str:
+def parse_maildir(value: object, folder: str) -> str:
     """The path of a mailbox with `{user}` and, for several domains, `{domain}`; relative to the file's folder."""
     text = parse_text(value)
     if "user" not in places_in(text, ("domain", "user")):
         raise ValueError(f"{shown(text)} holds no {{user}}: all mail would be one mailbox")
-    return os.path.join((info.context or {}).get("folder", ""), text)
+    return os.path.join(folder, text)
 
 
-def parse_lmtp(value: object, info: ValidationInfo) -> str:
+def parse_lmtp(value: object, folder: str) -> str:
     """`unix:/path` or `host:port` of a mailbox server."""
     text = parse_text(value)
     if text.startswith("unix:"):
-        return f"unix:{parse_path(text[5:], info)}"
+        return f"unix:{parse_path(text[5:], folder)}"
     found = re.fullmatch(r"(\[[^]]+\]|[^:]+):([0-9]{1,5})", text)
     if not found:
         raise ValueError(f"{shown(text)}: write unix:/path/of/socket, or host:port")
@@ -57,18 +54,16 @@ class Over(StrEnum):
     BOUNCE = "bounce"
 
 
-def _write_quota(octets: int) -> int | str:
-    """As it is read: 0 has a word."""
-    return octets or "none"
-
-
 class QuotaSettings(Setting):
     """`default` in octets for accounts that say nothing themselves, 0: no limit. `at_rcpt`: a mailbox that is over
     its quota is refused before the message is sent."""
 
-    default: Annotated[int, BeforeValidator(parse_quota), PlainSerializer(_write_quota)] = 0
-    over: Annotated[Over, BeforeValidator(parse_word(Over))] = Over.DEFER
+    default: Annotated[int, Parsed(parse_quota)] = 0
+    over: Annotated[Over, Parsed(parse_word(Over))] = Over.DEFER
     at_rcpt: Flag = True
+
+    def plain(self) -> dict[str, Any]:
+        return {**super().plain(), "default": self.default or "none"}
 
 
 class NamesSettings(Setting):
@@ -82,12 +77,12 @@ class Local(Setting):
     `lmtp` empty: mailboxes are Maildirs."""
 
     domains: tuple[Name, ...] = ()
-    maildir: Annotated[str, BeforeValidator(parse_maildir)] = "/var/mail/mercury/{domain}/{user}"
+    maildir: Annotated[str, Parsed(parse_maildir, in_folder=True)] = "/var/mail/mercury/{domain}/{user}"
     users: File = beside("users.yaml")
     aliases: File = beside("aliases")
-    names: Annotated[NamesSettings, BeforeValidator(empty_is_default)] = section()
-    quota: Annotated[QuotaSettings, BeforeValidator(empty_is_default)] = section()
-    lmtp: Annotated[str, BeforeValidator(parse_lmtp)] = ""
+    names: NamesSettings = section()
+    quota: QuotaSettings = section()
+    lmtp: Annotated[str, Parsed(parse_lmtp, in_folder=True)] = ""
     srs: Flag = False
     srs_domain: Name = ""
     lists: tuple[ListSettings, ...] = ()

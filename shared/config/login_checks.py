@@ -36,12 +36,12 @@ def _check_backend(auth: Auth) -> Iterator[Problem]:
         yield auth.origin.problem("backend ldap needs an 'ldap' group", "backend")
     if auth.backend is not LoginBackend.LDAP and auth.ldap is not None:
         yield auth.origin.problem("'ldap' means nothing without 'backend: ldap'", "ldap")
-    if auth.backend is not LoginBackend.DOVECOT and auth.socket != Auth.model_fields["socket"].default:
+    if auth.backend is not LoginBackend.DOVECOT and auth.socket != Auth.socket:
         yield auth.origin.problem("'socket' means nothing without 'backend: dovecot'", "socket")
 
 
 def _check_ldap(ldap: Ldap) -> Iterator[Problem]:
-    origin, given = ldap.origin, ldap.model_fields_set
+    origin, given = ldap.origin, ldap.given
     scheme, host = urlsplit(ldap.url).scheme, urlsplit(ldap.url).hostname or ""
     if scheme == "ldaps" and "starttls" in given:
         yield origin.problem("'starttls' belongs to ldap://, and ldaps:// is TLS from the first byte", "starttls")
@@ -73,7 +73,7 @@ def _check_introspection(introspection: Introspection) -> Iterator[Problem]:
 
 
 def _check_listener(listener: Listener, auth: Auth) -> Iterator[Problem]:
-    origin, given = listener.origin, listener.model_fields_set
+    origin, given = listener.origin, listener.given
     if listener.tls is ListenerTls.OFF:
         for name in ("tls_floor", "client_ca"):
             if name in given:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator
-
 from shared.config.directory_filter import parse_filter
 from shared.config.problem import shown
 from shared.config.scalars import (
@@ -24,7 +22,7 @@ from shared.config.scalars import (
     parse_word,
     places_in,
 )
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 from shared.mail.address import Address, AddressError, parse_address
 
 
@@ -140,12 +138,12 @@ class Ldap(Setting):
     """A directory. Either `user_dn` says whom to bind as, or `base` and `filter` find it. `starttls` belongs to
     ldap://; without it that is only for this host itself."""
 
-    url: Annotated[str, BeforeValidator(parse_directory_url)]
+    url: Annotated[str, Parsed(parse_directory_url)]
     starttls: Flag = True
     ca: File | None = None
-    user_dn: Annotated[str, BeforeValidator(parse_template)] = ""
+    user_dn: Annotated[str, Parsed(parse_template)] = ""
     base: Text = ""
-    filter: Annotated[str, BeforeValidator(parse_filter_template)] = "(mail={login})"
+    filter: Annotated[str, Parsed(parse_filter_template)] = "(mail={login})"
     bind_dn: Text = ""
     password_file: SecretFile | None = None
     address: Text = "mail"
@@ -155,7 +153,7 @@ class Ldap(Setting):
 class Introspection(Setting):
     """Where a token is asked about (RFC 7662). `account` names the field of the answer that says whose it is."""
 
-    url: Annotated[str, BeforeValidator(parse_web_url)]
+    url: Annotated[str, Parsed(parse_web_url)]
     client_id: Text = ""
     secret_file: SecretFile | None = None
     ca: File | None = None
@@ -167,12 +165,12 @@ class Introspection(Setting):
 class CertificateLogin(Setting):
     """A client certificate that is somebody though it does not say so itself."""
 
-    fingerprint: Annotated[str, BeforeValidator(parse_fingerprint)]
-    account: Annotated[Address, BeforeValidator(parse_account)]
+    fingerprint: Annotated[str, Parsed(parse_fingerprint)]
+    account: Annotated[Address, Parsed(parse_account)]
 
 
 class Auth(Setting):
-    backend: Annotated[LoginBackend, BeforeValidator(parse_word(LoginBackend))] = LoginBackend.USERS
+    backend: Annotated[LoginBackend, Parsed(parse_word(LoginBackend))] = LoginBackend.USERS
     socket: File = Path("/run/dovecot/auth-client")
     ldap: Ldap | None = None
     introspection: Introspection | None = None
@@ -185,4 +183,4 @@ class Auth(Setting):
         return mechanism not in SCRAM or self.backend is LoginBackend.USERS
 
 
-Mechanisms = Annotated[bool | tuple[Mechanism, ...], BeforeValidator(parse_mechanisms)]
+Mechanisms = Annotated[bool | tuple[Mechanism, ...], Parsed(parse_mechanisms)]

@@ -8,11 +8,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
-
 from shared.config.problem import shown
 from shared.config.scalars import File, parse_text, parse_word
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 from shared.mail.address import Address, AddressError, parse_address
 
 
@@ -48,7 +46,7 @@ def parse_tag(value: object) -> str:
     return text
 
 
-Mailbox = Annotated[Address, BeforeValidator(parse_mailbox), PlainSerializer(str, return_type=str)]
+Mailbox = Annotated[Address, Parsed(parse_mailbox)]
 
 
 class ListSettings(Setting):
@@ -58,6 +56,6 @@ class ListSettings(Setting):
     owner: Mailbox
     members: tuple[Mailbox, ...] = ()
     file: File | None = None
-    post: Annotated[Posters, BeforeValidator(parse_word(Posters))] = Posters.MEMBERS
-    reply_to: Annotated[ReplyTo, BeforeValidator(parse_word(ReplyTo))] = ReplyTo.SENDER
-    tag: Annotated[str, BeforeValidator(parse_tag)] = ""
+    post: Annotated[Posters, Parsed(parse_word(Posters))] = Posters.MEMBERS
+    reply_to: Annotated[ReplyTo, Parsed(parse_word(ReplyTo))] = ReplyTo.SENDER
+    tag: Annotated[str, Parsed(parse_tag)] = ""

@@ -23,6 +23,9 @@ class Match:
     text: str
     pattern: re.Pattern[str]
 
+    def __str__(self) -> str:
+        return self.text
+
 
 def parse_match(value: object) -> Match:
     """`*.dyn.example` compares the whole, `/^dyn[0-9]+/` searches in it."""

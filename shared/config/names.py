@@ -10,32 +10,30 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from shared.config.model import Config
-from shared.config.setting import Setting
-
-Path = tuple[int | str, ...]
-"""Keys and indices from the top of the file."""
+from shared.config.reading import Place
+from shared.config.setting import Setting, fields_of
 
 
 def names_of(model: type[Setting] = Config) -> Iterator[str]:
     """Every setting by its dotted name; `sites.*` and `listeners[]` mark what repeats."""
-    for name, field in model.model_fields.items():
+    for name, field in fields_of(model).items():
         yield name
         mark, inner = group_in(field.annotation)
         if inner is not None:
             yield from (f"{name}{mark}.{below}" for below in names_of(inner))
 
 
-def known_names(path: Path) -> list[str]:
+def known_names(path: Place) -> list[str]:
     """The settings that may stand in the group at `path`."""
     model: type[Setting] = Config
     for part in path:
-        if not isinstance(part, str) or part not in model.model_fields:
+        if not isinstance(part, str) or part not in fields_of(model):
             continue  # an index, or the name of a site
-        _, inner = group_in(model.model_fields[part].annotation)
+        _, inner = group_in(fields_of(model)[part].annotation)
         if inner is None:
             return []
         model = inner
-    return list(model.model_fields)
+    return list(fields_of(model))
 
 
 def group_in(annotation: Any) -> tuple[str, type[Setting] | None]:

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator
-
 from shared.config.logins import parse_web_url
 from shared.config.scalars import Duration, File, SecretFile, Several, Text, parse_word
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 
-WebUrl = Annotated[str, BeforeValidator(parse_web_url)]
+WebUrl = Annotated[str, Parsed(parse_web_url)]
 
 
 class Preset(StrEnum):
@@ -47,9 +45,9 @@ class OAuth(Setting):
     it by that), shows who we are. `subject`: with `grant: service`, in whose name. `authorities`: who signs the
     provider's certificate. `timeout`: for one answer. `ahead`: so long before it expires a token is renewed."""
 
-    preset: Annotated[Preset, BeforeValidator(parse_word(Preset))] | None = None
+    preset: Annotated[Preset, Parsed(parse_word(Preset))] | None = None
     tenant: Text = ""
-    grant: Annotated[Grant, BeforeValidator(parse_word(Grant))] = Grant.DEVICE
+    grant: Annotated[Grant, Parsed(parse_word(Grant))] = Grant.DEVICE
     client_id: Text
     secret_file: SecretFile | None = None
     certificate: File | None = None

@@ -61,7 +61,7 @@ def _check_places(account: OAuth) -> Iterator[Problem]:
         yield origin.problem("Microsoft knows no 'grant: service': say 'grant: client'", "grant")
     if account.preset is Preset.GOOGLE and grant is Grant.DEVICE and account.scopes is None:
         text = "Google lets nobody send mail who logged in on another device: say 'grant: browser', or 'service'"
-        yield origin.problem(text, "grant" if "grant" in account.model_fields_set else "preset")
+        yield origin.problem(text, "grant" if "grant" in account.given else "preset")
     if account.preset is Preset.GOOGLE and grant is Grant.CLIENT:
         yield origin.problem("Google knows no 'grant: client': say 'grant: service'", "grant")
     if account.tenant and account.preset is not Preset.MICROSOFT:

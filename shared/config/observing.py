@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator
-
 from shared.config.problem import shown
 from shared.config.scalars import Duration, Flag, Size, is_ip, parse_text
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 
 
 class HistorySettings(Setting):
@@ -33,7 +31,7 @@ def parse_listen(value: object) -> str:
 class MetricsSettings(Setting):
     """`listen` empty: nothing is counted."""
 
-    listen: Annotated[str, BeforeValidator(parse_listen)] = ""
+    listen: Annotated[str, Parsed(parse_listen)] = ""
 
     @property
     def address(self) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """What is wrong in a configuration file, and where; all of it at once.
 
-Here: the values that are shown. Not here: how a fault is found (yaml.py, the models, checks.py) and how pydantic's
-words become ours (words.py).
+Here: the values that are shown. Not here: how a fault is found (yaml.py, reading.py, checks.py) and what is said of
+it (words.py).
 """
 
 from __future__ import annotations

@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BeforeValidator
-
 from shared.config.problem import shown
 from shared.config.scalars import parse_duration
+from shared.config.setting import Parsed
 
 _RATE = re.compile(r"([0-9]{1,8})\s*/\s*([0-9].*|ms|[smhdw])\Z")
 
@@ -36,4 +35,4 @@ def parse_rate(value: object) -> Rate:
     return Rate(int(found[1]), parse_duration(time if time[0].isdigit() else f"1{time}"))
 
 
-Frequency = Annotated[Rate, BeforeValidator(parse_rate)]
+Frequency = Annotated[Rate, Parsed(parse_rate)]

@@ -14,12 +14,11 @@ import string
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from typing import Annotated, TypeVar
 
 from shared.config.problem import shown
 from shared.config.secret import credential_for
+from shared.config.setting import Checked, Parsed
 from shared.mail.address import AddressError, parse_domain, to_ascii
 from shared.routing.table import parse_pattern
 
@@ -161,18 +160,17 @@ def parse_host_pattern(value: object) -> str:
     return pattern
 
 
-def parse_path(value: object, info: ValidationInfo) -> Path:
+def parse_path(value: object, folder: str) -> Path:
     """A path; a relative one counts from the folder of the file (the context's `folder`)."""
     if isinstance(value, Path):
         value = str(value)
     text = parse_text(value)
-    folder = (info.context or {}).get("folder", "")
     return Path(os.path.normpath(os.path.join(folder, text)))
 
 
-def parse_secret(value: object, info: ValidationInfo) -> Path:
+def parse_secret(value: object, folder: str) -> Path:
     """As parse_path; for a file that holds a secret, which may have come to this process another way."""
-    return credential_for(parse_path(value, info))
+    return credential_for(parse_path(value, folder))
 
 
 def is_ip(text: str) -> bool:
@@ -259,28 +257,23 @@ def did_you_mean(value: object, choices: list[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
-Size = Annotated[int, BeforeValidator(parse_size)]
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-Text = Annotated[str, BeforeValidator(parse_text)]
-Network = Annotated[IpNetwork, BeforeValidator(parse_network)]
-Name = Annotated[str, BeforeValidator(parse_name)]
-Hostname = Annotated[str, BeforeValidator(parse_hostname)]
-Host = Annotated[str, BeforeValidator(parse_host)]
-IpAddress = Annotated[str, BeforeValidator(parse_ip)]
-Server = Annotated[str, BeforeValidator(parse_server)]
-Endpoint = Annotated[str, BeforeValidator(parse_endpoint)]
-HostPattern = Annotated[str, BeforeValidator(parse_host_pattern)]
-Pattern = Annotated[str, BeforeValidator(parse_route_pattern)]
-File = Annotated[Path, BeforeValidator(parse_path)]
-SecretFile = Annotated[Path, BeforeValidator(parse_secret)]
-Pin = Annotated[str, BeforeValidator(parse_pin)]
-Port = Annotated[int, BeforeValidator(parse_port)]
-Count = Annotated[int, BeforeValidator(parse_count)]
-Factor = Annotated[float, BeforeValidator(parse_factor)]
-Several = Annotated[tuple[Item, ...], AfterValidator(not_empty)]
-Flag = Annotated[bool, BeforeValidator(parse_flag)]
-
-
-def empty_is_default(value: Any) -> Any:
-    """A heading with nothing below it (`limits:`, all its lines commented out) has its defaults."""
-    return {} if value is None else value
+Size = Annotated[int, Parsed(parse_size)]
+Duration = Annotated[float, Parsed(parse_duration)]
+Text = Annotated[str, Parsed(parse_text)]
+Network = Annotated[IpNetwork, Parsed(parse_network)]
+Name = Annotated[str, Parsed(parse_name)]
+Hostname = Annotated[str, Parsed(parse_hostname)]
+Host = Annotated[str, Parsed(parse_host)]
+IpAddress = Annotated[str, Parsed(parse_ip)]
+Server = Annotated[str, Parsed(parse_server)]
+Endpoint = Annotated[str, Parsed(parse_endpoint)]
+HostPattern = Annotated[str, Parsed(parse_host_pattern)]
+Pattern = Annotated[str, Parsed(parse_route_pattern)]
+File = Annotated[Path, Parsed(parse_path, in_folder=True)]
+SecretFile = Annotated[Path, Parsed(parse_secret, in_folder=True)]
+Pin = Annotated[str, Parsed(parse_pin)]
+Port = Annotated[int, Parsed(parse_port)]
+Count = Annotated[int, Parsed(parse_count)]
+Factor = Annotated[float, Parsed(parse_factor)]
+Several = Annotated[tuple[Item, ...], Checked(not_empty)]
+Flag = Annotated[bool, Parsed(parse_flag)]

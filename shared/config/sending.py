@@ -6,8 +6,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator
-
 from shared.config.logins import parse_web_url
 from shared.config.rate import Frequency
 from shared.config.scalars import (
@@ -27,7 +25,7 @@ from shared.config.scalars import (
     Text,
     parse_word,
 )
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 
 
 class Retry(Setting):
@@ -56,7 +54,7 @@ class Queue(Setting):
     """`trash`: seconds that removed mail can be brought back."""
 
     trash: Duration = 14 * 86400.0
-    sync: Annotated[Sync, BeforeValidator(parse_word(Sync))] = Sync.FILES
+    sync: Annotated[Sync, Parsed(parse_word(Sync))] = Sync.FILES
 
 
 class Control(Setting):
@@ -76,7 +74,7 @@ class Reports(Setting):
     """`double_bounces`: what becomes of mail without a sender that cannot be delivered. `texts`: a folder of files
     with the house's own words, one for a language."""
 
-    double_bounces: Annotated[DoubleBounce, BeforeValidator(parse_word(DoubleBounce))] = DoubleBounce.POSTMASTER
+    double_bounces: Annotated[DoubleBounce, Parsed(parse_word(DoubleBounce))] = DoubleBounce.POSTMASTER
     texts: File | None = None
 
 
@@ -148,6 +146,6 @@ class Preflight(Setting):
     asked. `dkim_selector`: the name of the key that signs."""
 
     addresses: tuple[IpAddress, ...] = ()
-    echo: Annotated[str, BeforeValidator(parse_web_url)] = ""
+    echo: Annotated[str, Parsed(parse_web_url)] = ""
     dkim_selector: Text = ""
     blocklists: tuple[Hostname, ...] = BLOCKLISTS

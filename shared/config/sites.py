@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
-
-from pydantic import BeforeValidator, model_validator
 
 from shared.config.budget import BudgetSettings, HoursSpan, MailAddress, TimeZone
 from shared.config.dkim import Dkim
@@ -31,20 +30,18 @@ from shared.config.scalars import (
     parse_word,
 )
 from shared.config.sending import Retry
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 from shared.routing.next_hop import Tls
 from shared.routing.site import Delivery, SiteWord
 
 TlsDemand = Annotated[
     Tls,
-    BeforeValidator(
-        parse_word(Tls, {"implicit": "'implicit' is not said here: write 'implicit: true' beside 'tls: verify'"})
-    ),
+    Parsed(parse_word(Tls, {"implicit": "'implicit' is not said here: write 'implicit: true' beside 'tls: verify'"})),
 ]
-SiteWordOf = Annotated[SiteWord, BeforeValidator(parse_word(SiteWord))]
+SiteWordOf = Annotated[SiteWord, Parsed(parse_word(SiteWord))]
 DeliveryWord = Annotated[
     Delivery,
-    BeforeValidator(parse_word(Delivery, {"auto": "'auto' is a word for sites: say relay, direct or hold"})),
+    Parsed(parse_word(Delivery, {"auto": "'auto' is a word for sites: say relay, direct or hold"})),
 ]
 
 
@@ -55,8 +52,8 @@ class Language(StrEnum):
     GERMAN = "de"
 
 
-MechanismWord = Annotated[Mechanism, BeforeValidator(parse_word(Mechanism))]
-LanguageWord = Annotated[Language, BeforeValidator(parse_word(Language))]
+MechanismWord = Annotated[Mechanism, Parsed(parse_word(Mechanism))]
+LanguageWord = Annotated[Language, Parsed(parse_word(Language))]
 IMPLICIT_TLS_PORT = 465  # RFC 8314
 SUBMISSION_PORT = 587  # RFC 6409
 LMTP_PORT = 24  # RFC 2033 section 5: not 25
@@ -90,12 +87,9 @@ class Hop(Setting):
     window: Several[HoursSpan] | None = None
     bandwidth: Size | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _follow_the_port(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("port") == IMPLICIT_TLS_PORT:
-            return {"implicit": True, **data}
-        return data
+    def complete(cls, written: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"implicit": True, **written} if written.get("port") == IMPLICIT_TLS_PORT else written
 
 
 class Smarthost(Hop):
@@ -120,12 +114,11 @@ class Via(Hop):
     tls: TlsDemand = Tls.OPPORTUNISTIC
     lmtp: Flag = False
 
-    @model_validator(mode="before")
     @classmethod
-    def _follow_the_protocol(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("lmtp") is True and "port" not in data:
-            return {"port": LMTP_PORT, **data}
-        return data
+    def complete(cls, written: Mapping[str, Any]) -> Mapping[str, Any]:
+        if written.get("lmtp") is True and "port" not in written:
+            written = {"port": LMTP_PORT, **written}
+        return super().complete(written)
 
 
 class SiteRetry(Setting):
@@ -140,7 +133,7 @@ class SiteRetry(Setting):
 
     def over(self, usual: Retry) -> Retry:
         """`usual`, but for what is said here."""
-        return usual.model_copy(update=self.model_dump(exclude_none=True))
+        return usual.replaced(**{name: value for name in self.given if (value := getattr(self, name)) is not None})
 
 
 class Overlay(Setting):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.config.model import Config
-from shared.config.setting import Setting
+from shared.config.setting import Setting, fields_of
 from shared.config.written import Unit, as_written, unit_of
 
 
@@ -41,7 +41,7 @@ class Standing:
 
 def standings(config: Config) -> Iterator[Standing]:
     """Every value there is, in the order of the models."""
-    yield from _group("", config, config.model_dump(mode="json"))
+    yield from _group("", config, config.plain())
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:
@@ -87,7 +87,7 @@ def need_restart(daemon: str, changed: Iterable[str]) -> list[str]:
 
 def _group(prefix: str, group: Setting, dumped: dict[str, Any]) -> Iterator[Standing]:
     origin = group.origin
-    for name, field in type(group).model_fields.items():
+    for name, field in fields_of(type(group)).items():
         key = f"{prefix}.{name}" if prefix else name
         place = (origin.file_of(name), origin.values[name][0]) if name in origin.values else ("", 0)
         yield from _value(key, getattr(group, name), dumped[name], place, unit_of(field))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator
-
 from shared.config.problem import shown
 from shared.config.scalars import Pattern, Several, parse_text, parse_word
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 from shared.mail.address import AddressError, parse_address
 
 
@@ -34,13 +32,13 @@ def parse_login(value: object) -> str:
 class SenderRight(Setting):
     """Addresses that a login may send from besides its own, in the patterns of routes."""
 
-    login: Annotated[str, BeforeValidator(parse_login)]
+    login: Annotated[str, Parsed(parse_login)]
     addresses: Several[Pattern]
 
 
 class SubmissionSettings(Setting):
     """`sender` is about MAIL FROM, `header_from` about the From field."""
 
-    sender: Annotated[Binding, BeforeValidator(parse_word(Binding))] = Binding.REFUSE
-    header_from: Annotated[Binding, BeforeValidator(parse_word(Binding))] = Binding.ANY
+    sender: Annotated[Binding, Parsed(parse_word(Binding))] = Binding.REFUSE
+    header_from: Annotated[Binding, Parsed(parse_word(Binding))] = Binding.ANY
     senders: tuple[SenderRight, ...] = ()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
-from pydantic import BeforeValidator
-
 from shared.config.observing import parse_listen
 from shared.config.problem import shown
 from shared.config.scalars import Duration, Host, parse_text
-from shared.config.setting import Setting
+from shared.config.setting import Parsed, Setting
 from shared.mail.address import AddressError, parse_address
 
 _UNIX = "unix:"
@@ -43,13 +41,13 @@ def parse_account(value: object) -> str:
         raise ValueError(f"{shown(text)}: {error}")
 
 
-AccountKey = Annotated[str, BeforeValidator(parse_account)]
+AccountKey = Annotated[str, Parsed(parse_account)]
 
 
 class WebSettings(Setting):
     """`listen` empty: there is no page. Accounts are those of `local.users`; `session` in seconds."""
 
-    listen: Annotated[str, BeforeValidator(parse_page)] = ""
+    listen: Annotated[str, Parsed(parse_page)] = ""
     hosts: tuple[Host, ...] = ()
     operators: tuple[AccountKey, ...] = ()
     viewers: tuple[AccountKey, ...] = ()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, get_args
 
-from pydantic import BeforeValidator
-from pydantic.fields import FieldInfo
+from shared.config.setting import Field, Parsed
 
 _SIZES = ((40, "T"), (30, "G"), (20, "M"), (10, "K"))
 #  In thousandths of a second, so that no fraction is left.
@@ -24,13 +23,13 @@ class Unit(StrEnum):
 _PARSERS = {"parse_size": Unit.SIZE, "parse_quota": Unit.SIZE, "parse_duration": Unit.DURATION}
 
 
-def unit_of(field: FieldInfo) -> Unit:
+def unit_of(field: Field) -> Unit:
     """By the parser of the field, or that of what a list or `| None` in it holds."""
-    waiting: list[Any] = [*field.metadata, field.annotation]
+    waiting: list[Any] = [field.annotation]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, BeforeValidator):
-            if found := _PARSERS.get(getattr(part.func, "__name__", "")):
+        if isinstance(part, Parsed):
+            if found := _PARSERS.get(part.parse.__name__):
                 return found
         else:
             waiting += [*getattr(part, "__metadata__", ()), *get_args(part)]

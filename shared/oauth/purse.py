@@ -46,7 +46,7 @@ class Purse:
         old, self._accounts = self._accounts, {}
         changed = []
         for name in used_accounts(config):
-            if name in old and self._config.oauth[name].model_dump() == config.oauth[name].model_dump():
+            if name in old and self._config.oauth[name] == config.oauth[name]:
                 self._accounts[name] = old.pop(name)
             else:
                 changed.append(name)

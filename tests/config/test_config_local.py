@@ -94,5 +94,5 @@ def test_a_quota_is_a_size_or_none() -> None:
 
 
 def test_what_is_shown_can_be_written_again() -> None:
-    local = read(f"lists: [{{{LIST}, members: [x@far.example]}}]").local.model_dump(mode="json")
+    local = read(f"lists: [{{{LIST}, members: [x@far.example]}}]").local.plain()
     assert local["lists"][0]["members"] == ["x@far.example"] and local["quota"]["default"] == "none"

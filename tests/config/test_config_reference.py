@@ -12,6 +12,7 @@ import pytest
 from shared.config.load import load, parse
 from shared.config.model import Config
 from shared.config.names import names_of
+from shared.config.setting import Setting
 from shared.config.yaml import Items, Settings, read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -72,7 +73,7 @@ def values(config: Config) -> dict[str, Any]:
         value: Any = config
         for part in name.split("."):
             value = getattr(value, part, None)  #  a group that is not there has nothing in it
-        if value is not None and not hasattr(value, "model_fields_set"):
+        if value is not None and not isinstance(value, Setting):
             found[name] = value
     return found
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from shared.config import scalars
 from shared.config.scalars import (
     parse_count,
     parse_duration,
@@ -90,8 +89,3 @@ def test_what_was_written_is_shown_escaped_and_short() -> None:
         parse_port("\x1b[31m" + "x" * 1000)
     assert "\x1b" not in str(refused.value)
     assert len(str(refused.value)) < 150
-
-
-def test_an_empty_heading_has_its_defaults() -> None:
-    assert scalars.empty_is_default(None) == {}
-    assert scalars.empty_is_default("x") == "x"

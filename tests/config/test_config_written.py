@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from shared.config.listeners import Receive
 from shared.config.model import Config
 from shared.config.scalars import parse_duration, parse_size
+from shared.config.sending import Retry
+from shared.config.setting import fields_of
+from shared.config.sites import SiteRetry
 from shared.config.written import Unit, as_written, unit_of
 
 
@@ -37,8 +41,7 @@ def test_the_words(value: object, unit: Unit, text: str) -> None:
 
 
 def test_the_unit_is_found_also_within_lists_and_beside_none() -> None:
-    retry = Config.model_fields["retry"].annotation
-    assert retry is not None and unit_of(retry.model_fields["first"]) is Unit.DURATION
-    receive = Config.model_fields["receive"].annotation
-    assert receive is not None and unit_of(receive.model_fields["max_message_size"]) is Unit.SIZE
-    assert unit_of(Config.model_fields["hostname"]) is Unit.NONE
+    assert unit_of(fields_of(Retry)["first"]) is Unit.DURATION
+    assert unit_of(fields_of(SiteRetry)["first"]) is Unit.DURATION
+    assert unit_of(fields_of(Receive)["max_message_size"]) is Unit.SIZE
+    assert unit_of(fields_of(Config)["hostname"]) is Unit.NONE

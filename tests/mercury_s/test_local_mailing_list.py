@@ -21,6 +21,7 @@ from mercury_s.local.srs import Srs
 from shared.config.account import parse_accounts
 from shared.config.local import Over
 from shared.config.mailing_lists import ListSettings, Posters
+from shared.config.reading import read
 from shared.mail.address import Address, parse_address
 from shared.mail.content import BytesContent
 from shared.mail.envelope import Body, Envelope
@@ -43,7 +44,7 @@ def settings(**more: object) -> ListSettings:
         "address": "staff@hq.example", "owner": "anna@hq.example", "members": ("anna@hq.example", "x@far.example"),
         **more,
     }  # fmt: skip
-    return ListSettings.model_validate(given, context={"folder": "/"})
+    return read(ListSettings, given, "/")
 
 
 class Hall(House):

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from shared.config.oauth import OAuth
+from shared.config.reading import read
 from shared.oauth import account as room
 from shared.oauth.account import Account, NoToken, granted
 from shared.oauth.answers import Granted
@@ -35,7 +36,7 @@ class Scene:
 
     def __init__(self, state: Path, **settings: Any) -> None:
         given = {"client_id": "app", "token_url": "https://login.example/t", "device_url": "https://login.example/d"}
-        self.settings = OAuth.model_validate({**given, **settings}, context={"folder": str(state)})
+        self.settings = read(OAuth, {**given, **settings}, str(state))
         self.file = TokenFile(state, "office", self.settings)
         self.time = 1000.0
         self.answers: list[Said | EndpointDown | asyncio.Future[Said]] = []
@@ -265,14 +266,14 @@ async def test_a_short_token_is_not_renewed_all_the_time(tmp_path: Path) -> None
 
 def test_the_file_is_for_its_owner_and_its_account_alone(tmp_path: Path) -> None:
     scene_settings: dict[str, Any] = {"client_id": "app", "token_url": "https://a.example/t"}
-    file = TokenFile(tmp_path, "office", OAuth.model_validate(scene_settings))
+    file = TokenFile(tmp_path, "office", read(OAuth, scene_settings))
     file.write(Kept(file.made_for, "t0ken", 1.0, 2.0, "r3fresh"))
     path = tmp_path / "oauth" / "office.json"
     assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
     assert os.listdir(path.parent) == ["office.json"]
     assert file.read().token == "t0ken"
     assert "t0ken" not in repr(file.read()) and "r3fresh" not in repr(file.read())
-    other = TokenFile(tmp_path, "office", OAuth.model_validate({**scene_settings, "client_id": "other"}))
+    other = TokenFile(tmp_path, "office", read(OAuth, {**scene_settings, "client_id": "other"}))
     assert other.read() == Kept(other.made_for)
     for rubbish in ("", "[]", "{", json.dumps({"made_for": 1, "x": 2})):
         path.write_text(rubbish)
@@ -280,7 +281,7 @@ def test_the_file_is_for_its_owner_and_its_account_alone(tmp_path: Path) -> None
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = TokenFile(tmp_path, "office", OAuth.model_validate({"client_id": "a", "token_url": "https://a.example/t"}))
+    file = TokenFile(tmp_path, "office", read(OAuth, {"client_id": "a", "token_url": "https://a.example/t"}))
     file.write(Kept(file.made_for, "old"))
 
     def full(descriptor: int) -> None:

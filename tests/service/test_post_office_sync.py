@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.config.model import Config
+from shared.config.reading import read
 from shared.config.standing import need_restart
 from shared.maildir import file_system
 from shared.observe.log import log
@@ -28,9 +29,10 @@ def office(folder: Path, sync: str) -> PostOffice:
 
 
 def config(folder: Path, sync: str) -> Config:
-    return Config.model_validate(
+    return read(
+        Config,
         {"hostname": "mail.hq.example", "spool": str(folder / "post" / "spool"), "queue": {"sync": sync}},
-        context={"folder": folder},
+        str(folder),
     )
 
 
