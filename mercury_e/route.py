@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from mercury_e.dane import Dane
 from mercury_e.demand import Demand, Finding, ask_dane, decide_hop, lacks_proof
+from mercury_e.known_ways import KnownWays
 from mercury_e.manners import Manner, in_manner, manner_of
 from mercury_e.mta_sts import Policy
 from mercury_e.mx import (
@@ -95,6 +97,7 @@ class EndToEndPlanner:
         manners: Sequence[Manner] = (),
         left_out: LeftOut | None = None,
         shuffle: Callable[[list[MxRecord]], None] = random.shuffle,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = resolver
         self._table = table
@@ -106,10 +109,33 @@ class EndToEndPlanner:
         self._manners = tuple(manners)
         self._left_out = left_out
         self._shuffle = shuffle
+        self._known = KnownWays(clock)
 
     async def plan(self, envelope: Envelope, recipients: Sequence[Recipient]) -> Plan:
         """Who can go, goes in as few legs as there are sets of hosts; the others are settled."""
+        if len(recipients) != 1:
+            return (await self._plan(envelope, recipients))[0]
+        key = self._key(envelope, recipients[0])
+        known = self._known.find(key)
+        if known is not None:
+            return Plan((Leg(known.destination, (recipients[0],), known.hops, known.reason, known.most),))
+        plan, groups = await self._plan(envelope, recipients)
+        if len(groups) == len(plan.legs) == 1 and not groups[0].errands[0][1].stale:
+            self._known.note(key, plan.legs[0], groups[0].hosts)
+        return plan
+
+    def _key(self, envelope: Envelope, recipient: Recipient) -> Hashable:
+        """What the plan for a single recipient depends on, besides what the DNS and the policies say."""
+        try:
+            domain = recipient.address.ascii_domain
+        except AddressError:
+            return None
+        route = decide_route(self._table, recipient.address, envelope.site)
+        return domain, route.tls, route.pins, route.reason, envelope.requiretls, envelope.tls_optional
+
+    async def _plan(self, envelope: Envelope, recipients: Sequence[Recipient]) -> tuple[Plan, list[_Group]]:
         settled: _Settled = {}
+        groups: list[_Group] = []
         errands = self._sort_out(envelope, recipients, settled)
         legs = [leg for errand in errands if errand.literal for leg in self._go_straight(errand, settled)]
         named = [errand for errand in errands if not errand.literal]
@@ -121,7 +147,7 @@ class EndToEndPlanner:
             addresses = await _ask_all(self._resolver.addresses, hosts)
             findings = await self._ask_dane(groups, addresses)
             legs += [leg for group in groups for leg in self._go_by_mx(group, addresses, findings, settled)]
-        return Plan(tuple(legs), settled)
+        return Plan(tuple(legs), settled), groups
 
     async def _ask_policies(self, errands: Sequence[_Errand]) -> Mapping[str, Policy | None]:
         if self._policies is None:
