@@ -18,6 +18,7 @@ from mercury_s.submission import Completion, Submitter
 from shared.mail.address import Address
 from shared.mail.envelope import Body, Envelope, Recipient
 from shared.mail.header_value import value_of
+from shared.mail.light import light
 from shared.mail.priority import decide_priority
 from shared.mail.trace import Arrival, render_date, render_received
 from shared.routing.decide import split_by_lane
@@ -26,6 +27,7 @@ from shared.smtp.events import RecipientGiven, SenderGiven
 from shared.spool.deposit import Draft, Letter
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a message comes from, for its envelope and its trace. `protocol` is a keyword of RFC 3848."""

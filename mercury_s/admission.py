@@ -11,9 +11,11 @@ from mercury_s.door import Door, ListenerTerms, Visitors
 from mercury_s.policy.client import ClientFacts, Welcome, decide_client
 from mercury_s.policy.crowd import CrowdFacts, decide_room
 from mercury_s.policy.verdict import Refuse
+from shared.mail.light import light
 from shared.routing.decide import site_of_client
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """`is_known`: it is given its time even in a crowd."""

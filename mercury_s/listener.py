@@ -106,6 +106,7 @@ class SmtpConnection(Protocol):
         self._is_shaking = False
         self._is_paused = False
         self._is_closing = False
+        self._is_lost = False
 
     # ---- from Twisted ---------------------------------------------------------------------------------------------
 
@@ -138,6 +139,7 @@ class SmtpConnection(Protocol):
         session.receive(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._is_lost = True
         if self._alarm is not None:
             self._listener.alarms.cancel(self, self._alarm)
         self._depart()
@@ -168,8 +170,9 @@ class SmtpConnection(Protocol):
             return
         self._is_closing = True
         self.resume()
-        self._arm(_LAST_WORD_SECONDS)
         self.transport.loseConnection()
+        if not self._is_lost and not getattr(self.transport, "ends_at_once", False):
+            self._arm(_LAST_WORD_SECONDS)
 
     def pause(self) -> None:
         if not self._is_paused and not self._is_closing:

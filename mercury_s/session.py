@@ -151,8 +151,10 @@ class Session:
         conversation = self._conversation
         while (event := conversation.next_event()) is not None:
             self._hear(event)
-        self._flush()
-        if conversation.owes_reply and conversation.unread > _MOST_UNREAD:
+        output = conversation.take_output()
+        if output and not self._is_gone:
+            self._wire.send(output)
+        if conversation.is_waited_for(_MOST_UNREAD):
             self._wire.pause()
 
     def _flush(self) -> None:
@@ -162,18 +164,20 @@ class Session:
 
     def _hear(self, event: Event) -> None:
         match event:
-            case ContentReceived():
-                self._handover.write(event.data)
             case RecipientGiven():
                 self._recipient(event)
             case SenderGiven():
                 self._sender(event)
             case DataAsked():
                 self._object(self._handover.begin_data())
+            case ContentReceived():
+                self._handover.write(event.data)
             case MessageEnded():
                 self._end_message()
             case HelloSaid():
                 self._hello(event)
+            case QuitSaid():
+                self._quit()
             case ChunkBegun():
                 self._handover.begin()
             case ChunkEnded():
@@ -186,8 +190,6 @@ class Session:
             case TransactionReset():
                 self._handover.forget()
                 self._conversation.reply(replies.RESET)
-            case QuitSaid():
-                self._quit()
             case TlsAsked():
                 self._start_tls()
             case AuthAsked() | AuthAnswered():

@@ -12,10 +12,12 @@ from mercury_s.meters import AnyMeter, renew
 from mercury_s.policy.verdict import Refuse
 from mercury_s.tally import Tally
 from shared.config.limits import Rates
+from shared.mail.light import light
 from shared.mail.reply import Reply
 from shared.state.blacklist import network_of
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Sending:
     """Who sends. `client` is empty for one whose rates do not count, `login` and `sender` where there is none."""

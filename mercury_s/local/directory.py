@@ -17,11 +17,13 @@ from mercury_s.local.people_names import PeopleNames
 from mercury_s.local.srs import Srs
 from shared.config.account import Account
 from shared.mail.address import Address, AddressError, to_ascii
+from shared.mail.light import light
 
 _DEEPEST = 20  #  aliases of aliases
 _POSTMASTER = "postmaster"
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Mailbox:
     account: Account

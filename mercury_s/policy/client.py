@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from mercury_s.policy.verdict import Refuse
+from shared.mail.light import light
 from shared.mail.reply import Reply
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -35,6 +36,7 @@ class Rule(Protocol):
     def source(self) -> str: ...
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class ClientFacts:
     """`site` is the site whose network holds the address, or empty. `sessions` are those open now, this one not
@@ -50,6 +52,7 @@ class ClientFacts:
     most_sessions_of_client: int
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Welcome:
     """`site` is empty for a stranger. `exempt`: neither the limits per client nor the filters count."""

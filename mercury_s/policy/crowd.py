@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mercury_s.policy.client import SERVER_BUSY
 from mercury_s.policy.verdict import Refuse
+from shared.mail.light import light
 from shared.mail.reply import Reply
 
 NETWORK_BUSY = Reply(421, "4.7.0", "Too many sessions from your network; close some first")
@@ -19,6 +20,7 @@ _STRESS = 0.8  #  of the sessions there may be
 _FOR_STRANGERS = 0.95
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class CrowdFacts:
     """Sessions open now, this one not counted. `descriptor` is the number of the client's socket: the system gives

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from shared.mail.light import light
+
 
 class Phase(Enum):
     """What we wait for."""
@@ -32,6 +34,7 @@ class Patience:
     stress: float = 10.0
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Moment:
     """`since`: when we last said something. `heard`: when it last sent anything, and `octets` how many since then."""

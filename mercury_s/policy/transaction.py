@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass
 
 from mercury_s.policy.verdict import Accept, Refuse, Verdict
+from shared.mail.light import light
 from shared.mail.reply import Reply
 from shared.smtp import replies
 
@@ -25,6 +26,7 @@ MOST_HOPS = 100
 _ROOM_PER_MESSAGE = 1.5
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class SenderFacts:
     """`size` is what the client announced, or None; `free` octets in the spool."""
@@ -35,6 +37,7 @@ class SenderFacts:
     free: int
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class RecipientFacts:
     """`number` of recipients accepted so far. `mailbox_exists` counts only for a local domain."""

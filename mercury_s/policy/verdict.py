@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from shared.mail.light import light
 from shared.mail.reply import Reply
 
 
@@ -16,11 +17,13 @@ class Manner(Enum):
     SILENCE = "no reply is given: the connection is closed, a whole message seems taken and is thrown away"
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Accept:
     reason: str = ""
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Refuse:
     reply: Reply

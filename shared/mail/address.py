@@ -13,6 +13,8 @@ from functools import cached_property, lru_cache
 
 import idna
 
+from shared.mail.light import light
+
 #  RFC 5321 §4.1.2   Mailbox       = Local-part "@" ( Domain / address-literal )
 #                    Local-part    = Dot-string / Quoted-string
 #                    Dot-string    = Atom *("." Atom)
@@ -48,6 +50,7 @@ class AddressError(ValueError):
     """The text is no mailbox address; the message says what is wrong with it, in words fit for a 5xx reply."""
 
 
+@light
 @dataclass(frozen=True)
 class Address:
     """`local` without quotes; `domain` in lower case, or an address literal in brackets.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.mail.address import Address
+from shared.mail.light import light
 
 
 class Body(StrEnum):
@@ -35,6 +36,7 @@ class Return(StrEnum):
     HEADERS = "HDRS"
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """One recipient. `notify` empty means the default (FAILURE and DELAY).
@@ -47,6 +49,7 @@ class Recipient:
     original: str = ""
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """Everything the suite knows about a message apart from its bytes.

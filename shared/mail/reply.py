@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from shared.mail.light import light
+
 #  RFC 5321 §4.2   Reply-code = %x32-35 %x30-35 %x30-39
 _CODE = range(200, 600)
 #  RFC 3463 §2     status-code = class "." subject "." detail
@@ -25,7 +27,8 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
-@dataclass(frozen=True, slots=True)
+@light
+@dataclass(frozen=True)
 class Reply:
     """`code`, `enhanced` (may be empty, as in 220, 354 and foreign replies) and one or more lines of `text`."""
 
@@ -52,7 +55,14 @@ class Reply:
         return self.code >= 500
 
     def render(self) -> bytes:
-        """The reply as it goes over the wire: printable ASCII, lines of at most 512 octets."""
+        """The reply as it goes over the wire: printable ASCII, lines of at most 512 octets. It is kept: most replies
+        are given again and again."""
+        known: bytes | None = self.__dict__.get("_wire")
+        if known is None:
+            known = self.__dict__["_wire"] = self._render()
+        return known
+
+    def _render(self) -> bytes:
         prefix = f"{self.enhanced} " if self.enhanced else ""
         if self.text.isascii() and self.text.isprintable() and len(self.text) <= _LONGEST_TEXT:
             return f"{self.code} {prefix}{self.text}\r\n".encode("ascii")

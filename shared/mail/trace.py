@@ -11,11 +11,13 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from shared.mail.address import Address
+from shared.mail.light import light
 
 #  What may stand in a comment or a name of ours without quoting; everything else becomes "?".
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]@+=\-]")
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """How a message came: facts for its Received field. `protocol` is a keyword of RFC 3848 (SMTP, ESMTPSA, ...)."""

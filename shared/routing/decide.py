@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from shared.mail.address import Address
 from shared.mail.envelope import Envelope, Recipient
+from shared.mail.light import light
 from shared.routing.lane import Lane
 from shared.routing.next_hop import NextHop, Tls
 from shared.routing.site import Delivery, Site
@@ -21,6 +22,7 @@ from shared.routing.table import RouteRule, RoutingTable, patterns_of
 LANE_OF = {Delivery.RELAY: Lane.RELAY, Delivery.DIRECT: Lane.DIRECT, Delivery.HOLD: Lane.HOLD}
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Route:
     """`hops` are the next hops of a relayed recipient, in order. `tls` is what a rule demands of a direct delivery

@@ -13,6 +13,8 @@ from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.main import installReactor
 from twisted.internet.tcp import Connection, Port
 
+from shared.transport.prompt import PromptServer
+
 
 class PlainReactor(AsyncioSelectorReactor):
     """Leans on three private names of its base, which have been there since it came (Twisted 16.5)."""
@@ -27,8 +29,18 @@ class PlainReactor(AsyncioSelectorReactor):
             super().addReader(reader)  # type: ignore[no-untyped-call]
             return
         descriptor = reader.fileno()
-        self._asyncioEventloop.add_reader(descriptor, self._readOrWrite, reader, True)
+        if isinstance(reader, PromptServer):
+            self._asyncioEventloop.add_reader(descriptor, reader.read)
+        else:
+            self._asyncioEventloop.add_reader(descriptor, self._readOrWrite, reader, True)
         self._readers[reader] = descriptor
+
+    def removeReader(self, reader: Any) -> None:
+        descriptor = self._readers.pop(reader, None)
+        if descriptor is None:
+            super().removeReader(reader)  # type: ignore[no-untyped-call]
+        else:
+            self._asyncioEventloop.remove_reader(descriptor)
 
 
 def install(loop: asyncio.AbstractEventLoop) -> Any:

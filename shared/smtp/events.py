@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from shared.mail.address import Address
 from shared.mail.envelope import Body, Notify, Return
+from shared.mail.light import light
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class HelloSaid:
     """EHLO or HELO. `name` is what the client claims to be: printable ASCII, at most 255 characters, unverified."""
@@ -19,6 +21,7 @@ class HelloSaid:
     is_extended: bool
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class SenderGiven:
     """MAIL. `sender` is None for `<>`. `size` is the client's estimate in octets, None if it gave none (RFC 1870)."""
@@ -32,6 +35,7 @@ class SenderGiven:
     envid: str = ""
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class RecipientGiven:
     """RCPT. `original` is ORCPT as it came: `type;xtext` (RFC 3461 §4.2)."""
@@ -51,6 +55,7 @@ class ChunkBegun:
     """The first BDAT of a message (RFC 3030): content follows at once. No reply is owed yet."""
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class ContentReceived:
     """A piece of the message: dots unstuffed, every line end CRLF (but in BINARYMIME). No reply is owed."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from shared.mail.light import light
 from shared.mail.reply import Reply
 
 _ALWAYS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "DSN", "ENHANCEDSTATUSCODES", "HELP")
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What a listener offers at this moment of a session. `size` in octets; `auth` names mechanisms.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from shared.mail.envelope import Body
 from shared.mail.reply import Reply
@@ -38,6 +39,10 @@ from shared.smtp.grammar import SyntaxFault, parse_mail, parse_rcpt
 from shared.smtp.transitions import NEXT, VERBS, XCLIENT, State, sequence_reply
 from shared.smtp.xclient import parse_xclient
 
+#  A command as nearly all write it; case does not matter (RFC 5321 §2.4).
+_KNOWN = {verb.encode(): verb for verb in VERBS}
+#  What a positive reply to them changes stands in the table, and nothing else changes.
+_AS_THE_TABLE_SAYS = frozenset({"MAIL", "RCPT"})
 _NO_ARGUMENT = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
 #  The other languages that web pages and lost programs speak at us: nothing they say is answered as mail.
 _OTHER_PROTOCOLS = frozenset(
@@ -64,6 +69,15 @@ class _Step(Enum):
 
     GO_ON = "something was used up; look again"
     WAIT = "more octets are needed"
+
+
+#  Named once, as each look at the buffer asks for them.
+_COMMAND: Final = _Mode.COMMAND
+_DATA: Final = _Mode.DATA
+_GO_ON: Final = _Step.GO_ON
+_WAIT: Final = _Step.WAIT
+#  They hold nothing, so one of each is enough.
+_DATA_ASKED, _MESSAGE_ENDED = DataAsked(), MessageEnded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,9 @@ class ServerConversation:
         self.home = ""  #  the domain of addresses that are given without one (RFC 6409 §4.2); empty: they are errors
         self._idle_commands = 0
         self._commands = 0
-        self._mode = _Mode.COMMAND
+        self._longest = self.limits.line
+        self._most_commands = self.limits.commands
+        self._mode = _COMMAND
         self._buffer = b""
         self._output: list[bytes] = []
         self._owed: str | None = None  #  the verb whose reply is owed; END for the end of a message
@@ -121,6 +137,10 @@ class ServerConversation:
         """Octets received and not yet looked at: above some KiB the holder should pause the client."""
         return len(self._buffer)
 
+    def is_waited_for(self, most: int) -> bool:
+        """Whether a reply is owed and the client has said more than `most` octets behind it."""
+        return self._owed is not None and len(self._buffer) > most
+
     @property
     def owes_reply(self) -> bool:
         return self._owed is not None
@@ -143,10 +163,14 @@ class ServerConversation:
 
     def reply(self, reply: Reply) -> None:
         """Answer the command that waits for it; the state follows from the answer."""
-        verb, self._owed = self._owed, None
+        verb = self._owed
         if verb is None:
             raise RuntimeError("no reply is owed")
+        self._owed = None
         self._output.append(reply.render())
+        if verb in _AS_THE_TABLE_SAYS and reply.code < 400:
+            self.state = NEXT[self.state, verb]
+            return
         if verb == "AUTH":
             self._after_auth(reply)
         elif reply.code < 400:
@@ -175,53 +199,84 @@ class ServerConversation:
     def next_event(self) -> Event | None:
         """The next thing the client has said; None when more octets, or a reply, must come first."""
         while self._owed is None:
-            match self._mode:
-                case _Mode.COMMAND:
-                    step = self._next_command()
-                case _Mode.DATA:
-                    step = self._next_data()
-                case _Mode.CHUNK:
-                    step = self._next_chunk()
-                case _Mode.SWALLOW:
-                    step = self._swallow_chunk()
-                case _Mode.CHALLENGE:
-                    step = self._next_answer()
-                case _Mode.SKIP:
-                    step = self._skip_line()
-                case _:
-                    step = self._closed()
-            if step is _Step.WAIT:
+            mode = self._mode
+            if mode is _COMMAND:
+                if not self._buffer:
+                    return None
+                step = self._next_command()
+            elif mode is _DATA:
+                step = self._next_data()
+            else:
+                step = self._next_of_rare(mode)
+            if step is _WAIT:
                 return None
-            if step is not _Step.GO_ON:
+            if step is not _GO_ON:
                 return step
         return None
+
+    def _next_of_rare(self, mode: _Mode) -> Event | _Step:
+        match mode:
+            case _Mode.CHUNK:
+                return self._next_chunk()
+            case _Mode.SWALLOW:
+                return self._swallow_chunk()
+            case _Mode.CHALLENGE:
+                return self._next_answer()
+            case _Mode.SKIP:
+                return self._skip_line()
+            case _:
+                return self._closed()
 
     # ---- command lines ---------------------------------------------------------------------------------------------
 
     def _next_command(self) -> Event | _Step:
-        longest = self.limits.line
-        if self.offer.auth and self._buffer[:5].upper() == b"AUTH ":
-            longest = self.limits.auth_line  #  an initial response may be as long as any other (RFC 4954 §4)
-        line = self._take_line(longest, replies.LINE_TOO_LONG)
-        if not isinstance(line, bytes):
-            return line
+        buffer = self._buffer
+        end = buffer.find(b"\n")
+        if 0 < end <= self._longest and buffer[end - 1] == 13:
+            self._buffer = buffer[end + 1 :]
+            line = buffer[: end - 1]
+        else:
+            longest = self.limits.line
+            if self.offer.auth and buffer[:5].upper() == b"AUTH ":
+                longest = self.limits.auth_line  #  an initial response may be as long as any other (RFC 4954 §4)
+            taken = self._take_line(longest, replies.LINE_TOO_LONG)
+            if not isinstance(taken, bytes):
+                return taken
+            line = taken
         self._commands += 1
-        if self._commands > self.limits.commands:
+        if self._commands > self._most_commands:
             return self._hang_up(replies.TOO_MANY_COMMANDS)
+        if not line.isascii() or not line.decode().isprintable():
+            return self._strange_line(line)
+        word, _, rest = line.partition(b" ")
+        return self._say(_KNOWN.get(word) or word.upper().decode(), rest.strip(b" ").decode())
+
+    def _strange_line(self, line: bytes) -> Event | _Step:
+        """One with something else than printable ASCII in it."""
         if line.translate(None, _PRINTABLE):
             #  A TLS handshake spoken at a plain port begins so; an error to every piece of it would help nobody.
             return self._hang_up(replies.NOT_SMTP) if line[0] == 0x16 else self._refuse(replies.CONTROL_CHARACTER)
         word, _, rest = line.partition(b" ")
         verb = word.upper().decode("latin-1")
-        if verb not in VERBS and not (verb == XCLIENT and self.offer.xclient):
-            is_foreign = verb in _OTHER_PROTOCOLS or verb.startswith("SSH-")
-            return self._hang_up(replies.NOT_SMTP) if is_foreign else self._refuse(replies.UNKNOWN_COMMAND)
         try:
             argument = rest.strip(b" ").decode("utf-8")
         except UnicodeDecodeError:
+            if not self._knows(verb):
+                return self._unknown(verb)
             return self._refuse_chunk("", replies.NOT_UTF8) if verb == "BDAT" else self._refuse(replies.NOT_UTF8)
+        return self._say(verb, argument)
+
+    def _knows(self, verb: str) -> bool:
+        return verb in VERBS or (verb == XCLIENT and self.offer.xclient)
+
+    def _unknown(self, verb: str) -> _Step:
+        is_foreign = verb in _OTHER_PROTOCOLS or verb.startswith("SSH-")
+        return self._hang_up(replies.NOT_SMTP) if is_foreign else self._refuse(replies.UNKNOWN_COMMAND)
+
+    def _say(self, verb: str, argument: str) -> Event | _Step:
+        """A command that came on a line of its own."""
         if (self.state, verb) not in NEXT:
-            return self._out_of_sequence(verb, argument)
+            return self._out_of_sequence(verb, argument) if self._knows(verb) else self._unknown(verb)
         if argument and verb in _NO_ARGUMENT:
             return self._refuse(replies.NO_ARGUMENT_HERE)
         try:
@@ -258,13 +313,13 @@ class ServerConversation:
         """A command that may come now. Raises SyntaxFault."""
         match verb:
             case "MAIL":
-                if not self.is_extended and "> " in argument:
-                    return self._refuse(replies.PARAMETERS_WANT_EHLO)
                 return self._mail(argument)
             case "RCPT":
                 return self._owe(verb, parse_rcpt(argument, self._smtputf8, self.home))
             case "DATA":
-                return self._refuse(replies.BINARY_WANTS_CHUNKS) if self._is_binary else self._owe(verb, DataAsked())
+                return self._refuse(replies.BINARY_WANTS_CHUNKS) if self._is_binary else self._owe(verb, _DATA_ASKED)
+            case "QUIT":
+                return self._small_command(verb, argument)
             case "BDAT":
                 return self._begin_chunk(argument)
             case "EHLO" | "HELO":
@@ -299,6 +354,8 @@ class ServerConversation:
                 return self._refuse(replies.NOT_IMPLEMENTED)
 
     def _mail(self, argument: str) -> Event | _Step:
+        if not self.is_extended and "> " in argument:
+            return self._refuse(replies.PARAMETERS_WANT_EHLO)
         sender = parse_mail(argument, self.home)
         if sender.requiretls and not self.offer.requiretls:
             return self._refuse(replies.TLS_NOT_REQUIRABLE)
@@ -322,6 +379,8 @@ class ServerConversation:
         return self._owe("STARTTLS", TlsAsked())
 
     def _introduce(self, argument: str) -> Event | _Step:
+        if not self.offer.xclient:
+            return self._unknown(XCLIENT)
         introduced = parse_xclient(argument)
         if self._buffer:
             return self._refuse(replies.XCLIENT_COMES_LAST)
@@ -427,7 +486,7 @@ class ServerConversation:
     def _end_message(self, fault: Reply | None) -> Event:
         self._idle_commands = 0
         if fault is None:
-            return self._owe("END", MessageEnded())
+            return self._owe("END", _MESSAGE_ENDED)
         self._output.append(fault.render())
         self._forget_transaction()
         self._count_error()

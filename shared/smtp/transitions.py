@@ -20,6 +20,9 @@ class State(Enum):
     RECIPIENTS = "at least one recipient is accepted"
     CHUNKS = "inside a sequence of BDAT"
 
+    #  Each is the only one of its kind. The hash of Enum, a function of Python, would be asked for at each command.
+    __hash__ = object.__hash__
+
 
 #  RFC 5321 §4.1.4: which command may come when, and where its success leads. What is not here is a 503.
 NEXT: dict[tuple[State, str], State] = {

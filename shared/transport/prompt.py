@@ -13,16 +13,68 @@ from typing import Any
 
 from twisted.internet import main, tcp
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.address import IPv6Address
 from twisted.python import log
 from twisted.python.failure import Failure
 
 _MOST_ACCEPTS = 12
+_MOST_AT_ONCE = 64 * 1024
+#  As Twisted has it: one for all, since nothing of a connection is in it.
+_DONE = Failure(main.CONNECTION_DONE)  # type: ignore[no-untyped-call]
 
 
 class PromptServer(tcp.Server):
-    """One accepted connection."""
+    """One accepted connection. `ends_at_once`: its last word has left, and the loop's next turn ends it."""
 
     reactor: Any
+    ends_at_once = False
+    #  Nobody else holds the descriptor, so closing it is enough (Twisted's own words at the call).
+    _shouldShutdown = False
+
+    def __init__(
+        self, connected: socket.socket, protocol: Any, client: tuple[Any, ...], server: Any, number: int, reactor: Any
+    ) -> None:
+        #  Not Server's own, which puts together two names for the log that are never read.
+        FileDescriptor.__init__(self, reactor)
+        connected.setblocking(False)
+        self.socket = connected
+        self.fileno = connected.fileno
+        self.protocol = protocol
+        if len(client) != 2:
+            self._addressType = IPv6Address
+        self.server = server
+        self.client = client
+        self.sessionno = number
+        self.hostname = client[0]
+        self.startReading()  # type: ignore[no-untyped-call]
+        self.connected = 1
+
+    def __repr__(self) -> str:
+        return f"<{type(self.protocol).__name__} #{self.sessionno}>"
+
+    logPrefix = __repr__
+
+    def doRead(self, *_: Any, **__: Any) -> Any:
+        try:
+            data = self.socket.recv(_MOST_AT_ONCE)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        self.protocol.dataReceived(data)
+        return None
+
+    def read(self) -> None:
+        """What the loop calls when something has come: the reactor does the same, by three functions more."""
+        try:
+            why = self.doRead()
+        except Exception as error:
+            log.err(None, "a connection that could not be read")  # type: ignore[no-untyped-call]
+            why = error
+        if why:
+            self.reactor._disconnectSelectable(self, why, True)
 
     def write(self, data: bytes) -> None:
         if self._must_wait():
@@ -47,13 +99,26 @@ class PromptServer(tcp.Server):
         if self._must_wait():
             super().loseConnection()  # type: ignore[no-untyped-call]
             return
-        self.disconnecting = True
-        self.stopReading()  # type: ignore[no-untyped-call]
-        asyncio.get_running_loop().call_soon(self._end, main.CONNECTION_DONE)
+        self.disconnecting = self.ends_at_once = True
+        self.reactor.removeReader(self)
+        asyncio.get_running_loop().call_soon(self._finish)
 
     def _must_wait(self) -> bool:
         """Whether something stands before what comes next, or there is nobody to hear it."""
         return bool(self.TLS or self.dataBuffer or self._tempDataBuffer or not self.connected or self.disconnecting)
+
+    def _finish(self) -> None:
+        """The end in good order, as connectionLost brings it about, of one that neither reads nor has to write."""
+        if not self.connected:
+            return
+        if self.dataBuffer or self._tempDataBuffer or self.producer is not None:
+            self.connectionLost(_DONE)
+            return
+        self.connected, self.disconnected = 0, 1
+        protocol, connected = self.protocol, self.socket
+        del self.protocol, self.socket, self.fileno
+        connected.close()
+        protocol.connectionLost(_DONE)
 
     def _end(self, why: Exception) -> None:
         if self.connected:
@@ -80,6 +145,14 @@ def hasten_tls(connection: Any) -> None:
     connection.protocol.transport.write = write
 
 
+class _Listening(socket.socket):
+    """It takes its own family for what it accepts; the library's finds the name of it for each connection."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        descriptor, address = self._accept()  # type: ignore[attr-defined]
+        return socket.socket(_FAMILIES[len(address)], socket.SOCK_STREAM, 0, descriptor), address
+
+
 class PromptPort(tcp.Port):
     """A listening port whose connections are prompt.
 
@@ -87,11 +160,12 @@ class PromptPort(tcp.Port):
     the descriptors before that.
     """
 
-    transport = PromptServer
+    transport: Any = PromptServer
     socket: Any
     factory: Any
     reactor: Any
     sessionno: int
+    _preexistingSocket: Any
 
     def doRead(self) -> None:
         for _ in range(_MOST_ACCEPTS):
@@ -122,6 +196,8 @@ class PromptPort(tcp.Port):
             log.err(None, "a connection that could not begin")  # type: ignore[no-untyped-call]
 
 
+#  By what their addresses are made of.
+_FAMILIES = {2: socket.AF_INET, 4: socket.AF_INET6}
 _AS_NUMBERS = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 
@@ -133,6 +209,8 @@ def adopt(reactor: Any, listening: socket.socket, factory: Any) -> PromptPort:
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     make: Any = PromptPort._fromListeningDescriptor
     port: PromptPort = make(reactor, listening.fileno(), listening.family, factory)
+    copied = port._preexistingSocket
+    port._preexistingSocket = _Listening(copied.family, socket.SOCK_STREAM, 0, copied.detach())
     port.startListening()
     listening.close()
     return port

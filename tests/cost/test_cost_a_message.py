@@ -23,8 +23,8 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from mercury_s.door import ListenerTerms, Visitors
 from mercury_s.listener import SmtpListener
 
-RECEIVE_A_CONNECTION = 9560
-RECEIVE_KEPT = 6400
+RECEIVE_A_CONNECTION = 8990
+RECEIVE_KEPT = 6040
 QUEUE = 2340
 CARRY = 3810
 
