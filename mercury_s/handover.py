@@ -20,8 +20,10 @@ from shared.observe.log import log
 from shared.smtp import replies
 from shared.smtp.server import ServerConversation
 
-#  A client is paused while this much of its message waits for the disk.
-_MOST_BACKLOG = 1024 * 1024
+#  A client is paused while more than this of its message waits for the disk.
+_MOST_BACKLOG = 512 * 1024
+#  So much is taken in at once, and so much while a large message comes: a turn of the loop costs as much for a little.
+_READ, _READ_OF_MUCH = 64 * 1024, 256 * 1024
 
 
 class Handover:
@@ -29,6 +31,7 @@ class Handover:
     What speaks against a message is returned, for the session to say it."""
 
     __slots__ = (
+        "_comes_much",
         "_conversation",
         "_guest",
         "_is_gone",
@@ -53,6 +56,7 @@ class Handover:
         self._porter = porter
         self._keeps_subjects = keeps_subjects
         self._is_gone = False
+        self._comes_much = False
         self._tls = ""
 
     @property
@@ -60,6 +64,8 @@ class Handover:
         return self.acceptance.id if self.acceptance is not None else None
 
     def forget(self) -> None:
+        if self._comes_much:
+            self._expect_little()
         if self.acceptance is not None:
             self.acceptance.abandon()
             self.acceptance = None
@@ -112,13 +118,23 @@ class Handover:
         acceptance = self.acceptance
         assert acceptance is not None
         acceptance.write(data)
-        if acceptance.backlog() > _MOST_BACKLOG:
-            self._wire.pause()
-            acceptance.on_drained(self._drained)
+        backlog = acceptance.backlog()
+        if backlog:
+            if not self._comes_much:
+                self._comes_much = True
+                self._wire.read_at_once(_READ_OF_MUCH)
+            if backlog > _MOST_BACKLOG:
+                self._wire.pause()
+                acceptance.on_drained(self._drained)
 
     def _drained(self) -> None:
         if not self._is_gone:
             self._wire.resume()
+
+    def _expect_little(self) -> None:
+        """Commands come next, and they are short."""
+        self._comes_much = False
+        self._wire.read_at_once(_READ)
 
     # ---- its end --------------------------------------------------------------------------------------------------
 
@@ -126,6 +142,8 @@ class Handover:
         """Nothing more comes of it: make it durable, then call `deposited`."""
         acceptance = self.acceptance
         assert acceptance is not None
+        if self._comes_much:
+            self._expect_little()
         self.is_depositing = True
         refusal = acceptance.commit(deposited)
         if refusal is None:

@@ -187,6 +187,9 @@ class SmtpConnection(Protocol):
             self._octets = 0
             self.transport.resumeProducing()
 
+    def read_at_once(self, octets: int) -> None:
+        self.transport.bufferSize = octets
+
     def introduce(self, address: str, is_encrypted: bool) -> None:
         self._depart()
         self._address = address or self._address

@@ -19,6 +19,7 @@ class OverheardWire:
         self.close = wire.close
         self.pause = wire.pause
         self.resume = wire.resume
+        self.read_at_once = wire.read_at_once
         self.introduce = wire.introduce
         self.own_address = wire.own_address
 

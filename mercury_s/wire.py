@@ -15,6 +15,9 @@ class Wire(Protocol):
     def close(self) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+    def read_at_once(self, octets: int) -> None:
+        """From now on, take in up to so much in one piece."""
+
     def introduce(self, address: str, is_encrypted: bool) -> None:
         """A new session begins on this connection, with the client `address`; empty: with the same."""
 

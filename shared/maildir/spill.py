@@ -17,7 +17,7 @@ from shared.maildir.tree import CREATE, close_quietly, forget_file
 from shared.maildir.write import start_write_back, write_pieces
 
 #  Whoever was told to wait goes on when this little is left; what is in the queue then keeps the disk busy meanwhile.
-DRAINED = 256 * 1024
+DRAINED = 512 * 1024
 #  The kernel is asked to begin with the disk after so much, so that the sync at the end finds little left to do.
 WRITE_BACK_EVERY = 1024 * 1024
 

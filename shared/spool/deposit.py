@@ -24,8 +24,9 @@ from shared.spool.spool import Spool
 
 #  Up to this much of a message is kept in memory; the rest goes to the disk while it arrives.
 IN_MEMORY = 256 * 1024
-#  A large message is handed to the writer's thread in pieces of at least this, however small they come.
-_HAND_OVER = 64 * 1024
+#  A large message is handed to the writer's thread in pieces of at least this, however small they come: each costs a
+#  change of threads, there and back.
+_HAND_OVER = 256 * 1024
 #  Ids given out and not deposited under yet, remembered up to so many; beyond, names are only longer.
 _MOST_UNUSED = 10_000
 
@@ -119,11 +120,11 @@ class Draft:
             self._hand_over(self._spill)
 
     def backlog(self) -> int:
-        """Bytes not yet on their way to the disk. Above 1 MiB, pause whoever calls `write`."""
+        """Bytes not yet on their way to the disk. Above 512 KiB, pause whoever calls `write`."""
         return self._spill.backlog() if self._spill else 0
 
     def on_drained(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once, in the loop's thread, when the backlog is below 256 KiB."""
+        """Call `callback` once, in the loop's thread, when the backlog is below 512 KiB."""
         if self._spill:
             self._spill.on_drained(callback)
         else:

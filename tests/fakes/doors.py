@@ -101,6 +101,7 @@ class MemoryWire:
         self.binding: bytes | None = None
         self.certificate: ClientCertificate | None = None
         self.is_closed = self.is_encrypted = self.is_paused = False
+        self.most_at_once = 0
 
     def send(self, data: bytes) -> None:
         assert not self.is_closed, f"sent after close: {data!r}"
@@ -117,6 +118,9 @@ class MemoryWire:
 
     def resume(self) -> None:
         self.is_paused = False
+
+    def read_at_once(self, octets: int) -> None:
+        self.most_at_once = octets
 
     def channel_binding(self) -> bytes | None:
         return self.binding if self.is_encrypted else None

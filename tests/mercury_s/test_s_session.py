@@ -150,6 +150,18 @@ def test_a_slow_disk_pauses_the_client_until_it_has_caught_up() -> None:
     assert not visit.wire.is_paused
 
 
+@pytest.mark.parametrize("end", [b".\r\n", b"\n\r\n.\r\n"])
+def test_much_is_read_at_once_only_while_a_large_message_comes(end: bytes) -> None:
+    visit = open_session()
+    visit.say(HELLO + ENVELOPE + b"DATA\r\nSubject: x\r\n\r\n")
+    assert visit.wire.most_at_once == 0
+    visit.depositor.backlog = 1
+    visit.say(b"more\r\n")
+    assert visit.wire.most_at_once == 256 * 1024 and not visit.wire.is_paused
+    visit.say(end)
+    assert visit.wire.most_at_once == 64 * 1024
+
+
 def test_pipelining_far_ahead_of_the_disk_pauses_the_client() -> None:
     visit = open_session(limits=Limits(idle_commands=100_000, commands=100_000))
     visit.depositor.is_prompt = False

@@ -163,9 +163,9 @@ def test_writing_never_waits_for_the_disk(tmp_path: Path) -> None:
     place.committer.writer = writer
     draft = place.depositor.draft([Letter(Lane.RELAY, place.envelope())])
     drained: list[None] = []
-    for _ in range(20):
+    for _ in range(21):
         draft.write(b"x" * 65536)
-    assert place.files() == [] and draft.backlog() == 20 * 65536
+    assert place.files() == [] and draft.backlog() == 21 * 65536
     draft.on_drained(lambda: drained.append(None))
     assert drained == []
     writer.work()
