@@ -22,7 +22,7 @@ from shared.smtp.server import ServerConversation
 
 #  A client is paused while more than this of its message waits for the disk.
 _MOST_BACKLOG = 512 * 1024
-#  So much is taken in at once, and so much while a large message comes: a turn of the loop costs as much for a little.
+#  So much is read at once, and so much while a large message comes: a turn of the loop costs as much for a little.
 _READ, _READ_OF_MUCH = 64 * 1024, 256 * 1024
 
 
