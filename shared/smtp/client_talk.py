@@ -59,6 +59,14 @@ class Talk:
 
     def _answered(self, reply: Reply) -> None:
         self.moves += 1
+        owed = self._owed
+        if not owed or reply.code == 421 or self._awaits_tls:
+            self._interrupted(reply)
+        else:
+            self._after[owed.popleft()](reply)
+
+    def _interrupted(self, reply: Reply) -> None:
+        """It may not be the answer to what was asked."""
         if self._awaits_tls:
             self._end(End.BREACH, None, "plain text came in place of the TLS handshake")
         elif reply.code == 421 and not (self._owed and self._owed[0] is Step.QUIT):

@@ -8,6 +8,7 @@ a recipient (judge.py), which command it answers (client.py). Text that leaves t
 from __future__ import annotations
 
 import re
+from collections import deque
 from functools import lru_cache
 
 from shared.mail.reply import Reply, printable
@@ -31,44 +32,39 @@ class ReplyParser:
     """Feed it what came; ask for replies until there are none."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._searched = 0
+        self._ready: deque[bytes] = deque()  #  whole lines, without their LF
+        self._rest = b""  #  the beginning of one
         self._octets = 0
         self._code = b""
         self._lines: list[str] = []
 
     def feed(self, data: bytes) -> None:
-        self._buffer += data
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._ready += lines
 
     @property
     def is_empty(self) -> bool:
         """Nothing has come that is not yet part of a reply handed out."""
-        return not self._buffer and not self._lines
+        return not (self._ready or self._rest or self._lines)
 
     def next_reply(self) -> Reply | None:
         """The next complete reply, or None. Raises MalformedReply."""
-        buffer = self._buffer
-        while True:
-            end = buffer.find(b"\n", self._searched)
-            if end < 0:
-                self._searched = len(buffer)
-                if self._octets + len(buffer) > LONGEST_REPLY:
-                    raise MalformedReply("a reply is longer than 64 kB")
-                return None
-            line = bytes(buffer[: end - 1 if end and buffer[end - 1] == 13 else end])
-            del buffer[: end + 1]
-            self._searched = 0
-            if not self._lines and len(line) < 512 and line[3:4] != b"-":
+        while self._ready:
+            line = self._ready.popleft()
+            if line[3:4] != b"-" and len(line) < 512 and not self._lines:
                 return _parse_single(line)
-            reply = self._take_line(line, end + 1)
+            reply = self._take_line(line)
             if reply is not None:
                 return reply
+        if self._octets + len(self._rest) > LONGEST_REPLY:
+            raise MalformedReply("a reply is longer than 64 kB")
+        return None
 
-    def _take_line(self, line: bytes, octets: int) -> Reply | None:
-        self._octets += octets
+    def _take_line(self, line: bytes) -> Reply | None:
+        self._octets += len(line) + 1
         if self._octets > LONGEST_REPLY:
             raise MalformedReply("a reply is longer than 64 kB")
-        code, separator, text = _split(line[:LONGEST_LINE])
+        code, separator, text = _split(line)
         if self._code and code != self._code:
             raise MalformedReply("the code changes within a reply")
         self._code = code
@@ -90,6 +86,7 @@ def _parse_single(line: bytes) -> Reply:
 
 
 def _split(line: bytes) -> tuple[bytes, bytes, str]:
+    line = line.removesuffix(b"\r")[:LONGEST_LINE]
     found = _LINE.match(line)
     if not found:
         raise MalformedReply(f"{printable(line[:40].decode('latin-1'))!r} is no reply")
