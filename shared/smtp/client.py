@@ -79,9 +79,9 @@ class Conversation(OpeningTalk):
         return (
             transaction is not None
             and transaction.is_end_sent
+            and len(self._owed) == 1
             and not transaction.is_doomed
             and self._following is None
-            and len(self._owed) == 1
             and "PIPELINING" in self.extensions
             and not self._opening.lmtp
             and not self.is_over

@@ -14,7 +14,7 @@ from shared.mail.outcome import Deferred, Outcome
 from shared.mail.reply import Reply
 from shared.smtp.errand import Errand
 from shared.smtp.judge import Step, is_about_us, judge_reply
-from shared.smtp.stuffing import as_it_is, stuffed, with_line_ends
+from shared.smtp.stuffing import as_it_is, stuffed, stuffed_whole, with_line_ends
 
 PIECE = 65536  #  octets of a message written at a time
 CHUNK = 262144  #  octets of a BDAT that is not the only one: a server answers each
@@ -142,5 +142,5 @@ class Transaction:
     def _encoded(self, size: int) -> Iterator[bytes]:
         pieces = self._content.chunks(size)
         if not self.chunked:
-            return stuffed(pieces)
+            return stuffed(pieces) if self._content.size > size else iter((stuffed_whole(b"".join(pieces)),))
         return as_it_is(pieces) if self._errand.binary else with_line_ends(pieces)

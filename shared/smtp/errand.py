@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from shared.mail.address import Address, AddressError
 from shared.mail.content import Content, SevenBit
@@ -77,7 +78,7 @@ def render_path(address: Address, utf8: bool) -> str | Reply:
     text = str(address)
     if not (text.isascii() and text.isprintable()) and _CONTROL.search(text):
         return Reply(553, "5.1.3", "The address holds a control character")
-    if _NOT_IN_DOMAIN.search(address.domain):
+    if _is_malformed(address.domain):
         return Reply(553, "5.1.3", "The domain of the address is malformed")
     if utf8 or text.isascii():
         return text
@@ -88,6 +89,12 @@ def render_path(address: Address, utf8: bool) -> str | Reply:
         except AddressError:
             return Reply(553, "5.1.2", "The domain of the address is not a valid internationalized name")
     return Reply(553, "5.6.7", f"The next server takes no addresses beyond ASCII (SMTPUTF8), as {text} is")
+
+
+#  A relay meets the same domains all day.
+@lru_cache(maxsize=1024)
+def _is_malformed(domain: str) -> bool:
+    return _NOT_IN_DOMAIN.search(domain) is not None
 
 
 def unreadable(error: OSError) -> Deferred:

@@ -67,6 +67,15 @@ def stuffed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     return _behind(DotStuffer(), pieces)
 
 
+def stuffed_whole(message: bytes) -> bytes:
+    """As `stuffed`, of a message that is at hand in one piece."""
+    if not message.endswith(b"\r\n") or not has_only_crlf(message):
+        return b"".join(stuffed((message,)))
+    if b"." in message:
+        message = message.replace(b"\r\n.", b"\r\n..")
+    return b".%b.\r\n" % message if message.startswith(b".") else message + END_OF_DATA
+
+
 def with_line_ends(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The pieces for BDAT, which counts octets and stuffs nothing. One empty piece for an empty message."""
     return _behind(LineEnds(), pieces)

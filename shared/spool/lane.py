@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 
 from shared.maildir.tree import listed
 from shared.routing.lane import Lane
@@ -153,13 +153,12 @@ class LaneFolder:
             #  In a spool shared by several accounts it may be another's, and only the owner sets the time of a file.
             replace_by_copy(claim.path, f"{self._tmp}/{claim.name}.{self._owner.id}", when)
 
-    @contextmanager
-    def _settling(self, claim: Claim) -> Iterator[None]:
-        """After an error of the disk the claim is still ours, and the caller may try again."""
-        try:
-            yield
-        except FileNotFoundError:
-            #  We were taken for dead and it was adopted: entry and trail are the adopter's now.
+    def _settling(self, claim: Claim) -> _Settling:
+        return _Settling(self, claim)
+
+    def let_go(self, claim: Claim, is_lost: bool) -> None:
+        """It is no longer ours. `is_lost`: we were taken for dead, and entry and trail are the adopter's now."""
+        if is_lost:
             self._spool.report("claim_lost", path=claim.path)
         self._held.discard(claim.name)
 
@@ -192,3 +191,20 @@ class LaneFolder:
     def sweep(self, now: float) -> int:
         """Remove what crashes have left behind, once it is so old that nobody can be at it; how many files."""
         return sweep_lane(self._spool, self.lane, now, self._suspects) + self._owner.sweep()
+
+
+@dataclass(slots=True)
+class _Settling:
+    """Around the last step of a claim. After an error of the disk it is still ours, and the caller may try again."""
+
+    folder: LaneFolder
+    claim: Claim
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        is_lost = kind is FileNotFoundError
+        if kind is None or is_lost:
+            self.folder.let_go(self.claim, is_lost)
+        return is_lost

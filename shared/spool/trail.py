@@ -61,7 +61,8 @@ class Trail:
     def records(self) -> Sequence[TrailRecord]:
         """All lines that can be read; `damaged` counts the others. Read from disk once."""
         if self._records is None:
-            self._records = list(self._parse(self._read()))
+            data = self._read()
+            self._records = list(self._parse(data)) if data else []
         return self._records
 
     @property

@@ -75,7 +75,7 @@ class SmtpConnection(Protocol):
         self._is_remembered = False
         self._seen_moves = -1
         self._idle_time = 0.0
-        self._deadline = _NEVER
+        self._deadline = self._rings_at = _NEVER
         self._timer: IDelayedCall | None = None
         self._paced: PacedWriter | None = None
 
@@ -322,19 +322,22 @@ class SmtpConnection(Protocol):
         elif conversation.moves != self._seen_moves:
             self._seen_moves = conversation.moves
             self._deadline = self._clock.seconds() + timeout
-        self._set_timer()
+        if self._deadline < self._rings_at:
+            self._set_timer()
 
     def _set_timer(self) -> None:
-        if self._is_lost or self._deadline == _NEVER:
+        """It rings at the deadline, or before."""
+        if self._is_lost or self._deadline >= self._rings_at:
             return
+        self._rings_at = self._deadline
+        delay = max(0.0, self._deadline - self._clock.seconds())
         if self._timer is None:
-            delay = max(0.0, self._deadline - self._clock.seconds())
             self._timer = self._clock.callLater(delay, self._timer_rang)
-        elif self._timer.getTime() > self._deadline:
-            self._timer.reset(max(0.0, self._deadline - self._clock.seconds()))
+        else:
+            self._timer.reset(delay)
 
     def _timer_rang(self) -> None:
-        self._timer = None
+        self._timer, self._rings_at = None, _NEVER
         if self._clock.seconds() < self._deadline:
             self._set_timer()
         elif self._conversation.is_over:
