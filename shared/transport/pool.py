@@ -38,12 +38,14 @@ NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """`first` and `most` connections to one next hop; seconds an idle connection is kept; idle ones over all hops."""
+    """`first` and `most` connections to one next hop; seconds an idle connection is kept; idle ones over all hops:
+    more than there are messages under way at once (shared/delivery/rounds.py), as with fewer fifty hosts close each
+    other's connections, and each costs more to make than two messages."""
 
     first: int = 4
     most: int = 20
     idle_time: float = 5.0
-    most_idle: int = 64
+    most_idle: int = 256
 
 
 @dataclass(slots=True, eq=False)
