@@ -69,6 +69,9 @@ class Office:
         except ConfigErrors as errors:
             for problem in errors.problems:
                 click.echo(str(problem), err=True)
+            click.echo(
+                "mercury: nothing can be done before that is right; daemons that run keep what they have", err=True
+            )
             sys.exit(USAGE)
 
 

@@ -12,7 +12,8 @@ import click
 from shared.admin.command import Office
 from shared.admin.output import age, count_text, echo_json, octets
 from shared.admin.spool import spool_of
-from shared.admin.well import Trouble, troubles
+from shared.admin.trouble import Trouble
+from shared.admin.well import troubles
 from shared.config.model import Config
 from shared.mail.reply import printable
 from shared.oauth.standing import standing_of
@@ -24,6 +25,7 @@ from shared.spool.spool import Spool
 from shared.survey.census import count_entries
 
 DAEMONS = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "MercuryE"}
+PAGE = "mercury-web"
 
 
 @click.command()
@@ -32,7 +34,10 @@ DAEMONS = {"mercury-s": "MercuryS", "mercury-c": "MercuryC", "mercury-e": "Mercu
 def status(office: Office, as_json: bool) -> None:
     """Is everything well, and if not, what to do; then the daemons, the queue and the disk."""
     spool = spool_of(office)
-    daemons = {name: _daemon(spool, office.config.run, name) for name in DAEMONS}
+    run = office.config.run
+    daemons = {name: _daemon(spool.root, run, name) for name in DAEMONS}
+    if office.config.web.listen:
+        daemons[PAGE] = _daemon(run, run, PAGE)
     lanes = {lane.word: _lane(spool, lane) for lane in Lane}
     free = _free(spool)
     accounts = oauth_standings(office.config, time.time())
@@ -43,7 +48,7 @@ def status(office: Office, as_json: bool) -> None:
         return
     _echo_verdict(wrong)
     for name, state in daemons.items():
-        click.echo(f"{DAEMONS[name]:<9} {state['text']}")
+        click.echo(f"{DAEMONS.get(name, 'page'):<9} {state['text']}")
     for word, lane in lanes.items():
         if lane["entries"] or word in ("local", "relay", "direct"):
             click.echo(f"{word:<9} {_lane_text(lane)}")
@@ -78,16 +83,17 @@ def oauth_standings(config: Config, now: float) -> dict[str, dict[str, object]]:
     return found
 
 
-def _daemon(spool: Spool, run: Path, name: str) -> dict[str, object]:
+def _daemon(locks: Path, run: Path, name: str) -> dict[str, object]:
+    """`at`: when it last said how it is."""
     try:
-        pid = running_pid(lock_path(spool.root, name))
+        pid = running_pid(lock_path(locks, name))
     except OSError as error:
-        return {"running": None, "pid": None, "text": f"not known: {error.strerror}"}
+        return {"running": None, "pid": None, "at": None, "text": f"not known: {error.strerror}"}
     if pid is None:
-        return {"running": False, "pid": None, "text": "not running on this host"}
+        return {"running": False, "pid": None, "at": None, "text": "not running on this host"}
     said = read_status(run, name, pid)
     words = f": {printable(said['status'])}" if said else ""
-    return {"running": True, "pid": pid, "text": f"running, pid {pid}{words}"}
+    return {"running": True, "pid": pid, "at": said["at"] if said else None, "text": f"running, pid {pid}{words}"}
 
 
 def _lane(spool: Spool, lane: Lane) -> dict[str, float | int | None]:

@@ -6,37 +6,32 @@ certificates, which are read.
 
 from __future__ import annotations
 
+import os
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from shared.admin.output import age, count_text, octets
 from shared.admin.smarthosts import smarthost_facts
+from shared.admin.trouble import Trouble
+from shared.admin.well_queue import of_the_queue
 from shared.config.model import Config
 from shared.oauth.standing import Word
-from shared.routing.lane import Lane
-from shared.spool.queue_entry import list_entries
+from shared.service.status_file import REFUSED, UNUSABLE_KEYS, WANTS_RESTART
+from shared.smtp.judge import End
 from shared.spool.spool import Spool
 from shared.survey.needed import needed_daemons
 
 #  Certificates are renewed a month before their end; one this near to it was not.
 SOON_DAYS = 14
-#  Reasons are looked for in so many entries that had an attempt; they repeat.
-_LOOKED_AT = 200
-_REASONS = 3
+#  A daemon says every few seconds how it is; one that was silent for so long hangs.
+_SILENCE = 60.0
+#  The history leaves so much of its disk free (shared/history), and is not kept on without it.
+_STATE_FREE = 64 * 2**20
+_FEW_FILES = 1000
 #  A trouble that nobody's mail has met for so long is not asked about any more.
 MEMORY = 1800.0
-_REFUSED = "configuration refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    what: str
-    do: str
 
 
 def troubles(
@@ -48,32 +43,59 @@ def troubles(
     accounts: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[Trouble]:
     """The gravest first."""
-    yield from _of_daemons(config, daemons, lanes)
+    now = time.time()
+    yield from _of_daemons(config, daemons, lanes, now)
     yield from _of_the_disk(config, spool, free)
+    yield from _of_other_disks(config, spool)
     yield from _of_certificates(config)
     yield from _of_accounts(accounts)
-    yield from _of_smarthosts(config, bool(lanes["relay"]["entries"]), time.time())
-    yield from _of_the_queue(config, spool, lanes)
+    yield from _of_smarthosts(config, bool(lanes["relay"]["entries"]), now)
+    yield from of_the_queue(config, spool, lanes, now)
 
 
 def _of_daemons(
-    config: Config, daemons: Mapping[str, Mapping[str, Any]], lanes: Mapping[str, Mapping[str, Any]]
+    config: Config,
+    daemons: Mapping[str, Mapping[str, Any]],
+    lanes: Mapping[str, Mapping[str, Any]],
+    now: float,
 ) -> Iterator[Trouble]:
     drained_by = {"mercury-s": "local", "mercury-c": "relay", "mercury-e": "direct"}
-    for name in daemons:
-        state = daemons[name]
-        waits = lanes[drained_by[name]]["entries"]
-        if state["running"] is False and (name in needed_daemons(config) or waits):
+    for name, state in daemons.items():
+        waits = lanes[drained_by[name]]["entries"] if name in drained_by else 0
+        is_needed = name in needed_daemons(config) or name not in drained_by or waits
+        if state["running"] is False and is_needed:
             waiting = f", and {count_text(waits)} for it wait" if waits else ""
             yield Trouble(
                 f"{name} does not run{waiting}", f"systemctl start {name}; journalctl -u {name} says why it ended"
             )
-        elif _REFUSED in str(state["text"]):
-            yield Trouble(f"{name} works by an old configuration, as the new one has errors", "mercury config check")
+        elif state["at"] and now - state["at"] > _SILENCE:
+            yield Trouble(
+                f"{name} runs and has said nothing for {age(now - state['at'])}: it hangs",
+                f"systemctl restart {name}; no mail is lost by it",
+            )
+        else:
+            yield from _of_words(name, str(state["text"]))
+
+
+def _of_words(name: str, text: str) -> Iterator[Trouble]:
+    """What a daemon says of itself that wants somebody."""
+    if REFUSED in text:
+        yield Trouble(f"{name} works by an old configuration, as the new one has errors", "mercury config check")
+    if WANTS_RESTART in text:
+        settings = text.partition(WANTS_RESTART)[2].partition(";")[0].strip()
+        yield Trouble(f"a restart of {name} puts in force: {settings}", f"systemctl restart {name}")
+    if UNUSABLE_KEYS in text:
+        keys = text.partition(UNUSABLE_KEYS)[2].partition(";")[0].strip()
+        yield Trouble(f"{name} cannot sign mail with the DKIM key {keys}", "mercury dkim check")
 
 
 def _of_the_disk(config: Config, spool: Spool, free: int | None) -> Iterator[Trouble]:
-    if free is None:
+    if free is None and not spool.root.exists() and os.access(_nearest(spool.root), os.X_OK):
+        yield Trouble(
+            f"there is no spool at {spool.root} yet",
+            "the daemons make it when they start; is `spool` the right path?",
+        )
+    elif free is None:
         yield Trouble(
             f"the spool {spool.root} cannot be read", "run this as root or as a member of the spool's group"
         )
@@ -84,6 +106,38 @@ def _of_the_disk(config: Config, spool: Spool, free: int | None) -> Iterator[Tro
         )
 
 
+def _of_other_disks(config: Config, spool: Spool) -> Iterator[Trouble]:
+    """Those of the state and of the mailboxes, where they are others; and files that can be made."""
+    mail = Path(str(config.local.maildir).partition("{")[0])
+    seen: set[int] = set()
+    for folder, least, then in (
+        (spool.root, 0, "mail is refused when there are none"),
+        (config.state, _STATE_FREE, "the history is not kept on"),
+        (mail, 2 * config.receive.max_message_size, "local mail waits when it is full"),
+    ):
+        try:
+            near = _nearest(folder)
+            device, space = os.stat(near).st_dev, os.statvfs(near)
+        except OSError:
+            continue
+        if device in seen:
+            continue
+        seen.add(device)
+        if least and space.f_bavail * space.f_frsize < least:
+            room = octets(space.f_bavail * space.f_frsize)
+            yield Trouble(f"only {room} are free in {near}: {then}", f"make room on the file system of {near}")
+        if space.f_files and space.f_favail < _FEW_FILES:
+            yield Trouble(
+                f"only {space.f_favail} more files can be made in {near}: {then}",
+                f"df -i {near} tells how many there are",
+            )
+
+
+def _nearest(path: Path) -> Path:
+    """Itself, or the folder above it that there is."""
+    return next((folder for folder in (path, *path.parents) if folder.exists()), Path("/"))
+
+
 def _of_certificates(config: Config) -> Iterator[Trouble]:
     if not config.tls.pairs:
         return
@@ -92,8 +146,12 @@ def _of_certificates(config: Config) -> Iterator[Trouble]:
         if days is None:
             yield Trouble(f"the certificate {path} cannot be read", "mercury config check")
         elif days < SOON_DAYS:
-            when = f"ends in {days} days" if days >= 0 else f"has ended {-days} days ago"
+            when = f"ends in {_days(days)}" if days >= 0 else f"has ended {_days(-days)} ago"
             yield Trouble(f"the certificate {path} {when}", "renew it; it is used as soon as the file is new")
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
 
 
 def _days_left(path: Path) -> int | None:
@@ -123,32 +181,19 @@ def _of_smarthosts(config: Config, has_waiting: bool, now: float) -> Iterator[Tr
             since = age(now - fact["since"])
             yield Trouble(
                 f"no mail can be handed to {fact['host']} since {since}: {fact['trouble']}",
-                "it is asked again by itself; mercury trace c shows the dialogue, docs/troubleshooting.md what helps",
+                _remedy(fact),
             )
 
 
-def _of_the_queue(config: Config, spool: Spool, lanes: Mapping[str, Mapping[str, Any]]) -> Iterator[Trouble]:
-    if held := lanes["hold"]["entries"]:
-        yield Trouble(f"{count_text(held)} held until a person decides", "mercury queue list --lane hold")
-    late = {
-        word: lane
-        for word, lane in lanes.items()
-        if word in ("local", "relay", "direct")
-        and lane["oldest"]
-        and time.time() - lane["oldest"] > config.retry.warn_after
-    }
-    for word, lane in late.items():
-        oldest = age(time.time() - lane["oldest"])
-        yield Trouble(
-            f"mail in the lane {word} waits since {oldest}", f"mercury queue list --lane {word}; mercury queue shape"
+def _remedy(fact: Mapping[str, Any]) -> str:
+    trouble, host = str(fact["trouble"]), fact["host"]
+    if End.LOGIN.value in trouble:
+        return (
+            f"put the login of {fact['login']} right: its file is read again by itself, or by systemctl restart"
+            " mercury-c where systemd hands it over; mercury trace c shows the dialogue"
         )
-    if late:
-        for reason, count in _reasons(spool):
-            yield Trouble(f"{count_text(count)}: {reason}", f"mercury queue list --error {reason.split()[0]!r}")
-
-
-def _reasons(spool: Spool) -> list[tuple[str, int]]:
-    """Why mail waits, the most frequent first."""
-    entries = list_entries(spool, (Lane.LOCAL, Lane.RELAY, Lane.DIRECT))
-    counted = Counter(entry.last_error for entry in islice(entries, _LOOKED_AT) if entry.last_error)
-    return counted.most_common(_REASONS)
+    if End.UNREACHABLE.value in trouble or End.SILENT.value in trouble:
+        return f"mercury probe {host} tries it now; are name and port right, is the line up, a firewall between?"
+    if End.TLS.value in trouble or End.NO_TLS.value in trouble:
+        return f"mercury probe {host} shows its TLS and certificate; see `tls` and `pins` of the smarthost"
+    return "it is asked again by itself; mercury trace c shows the dialogue, docs/troubleshooting.md what helps"

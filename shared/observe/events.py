@@ -167,7 +167,9 @@ CONSENT_LOST = Event(
     "consent-lost", "an OAuth provider gives no token any more; mail waits until somebody logs in", Priority.ERROR
 )
 DKIM_KEY_UNUSABLE = Event(
-    "dkim-key-unusable", "mail cannot be signed with this key; it waits or goes without", Priority.ERROR
+    "dkim-key-unusable",
+    "mail cannot be signed with this key, and waits or goes without; said once for each reason",
+    Priority.ERROR,
 )
 STS_POLICY_FETCHED = Event("sts-policy-fetched", "a domain's MTA-STS policy was fetched and is in force")
 STS_POLICY_UNUSABLE = Event(

@@ -23,6 +23,7 @@ from shared.observe import events
 from shared.observe.faults import fault
 from shared.observe.log import EventLog
 from shared.service.notify import ServiceManager
+from shared.service.status_file import REFUSED, WANTS_RESTART
 from shared.service.trouble import EXPECTED
 
 GRACE = 10.0
@@ -100,6 +101,9 @@ class Life:
         self._refused = ""
         self._config: Config | None = None
         self._changed: list[str] = []
+        #  What it was built with, and settings that a reload has not put in force.
+        self._begun: Config | None = None
+        self._awaited: list[str] = []
         self._waiting: list[asyncio.Future[Reloaded]] = []
 
     async def reload(self) -> Reloaded:
@@ -116,7 +120,7 @@ class Life:
     async def live(self, build: Callable[[Config], Daemon], config: Config) -> BaseException | None:
         """From build to stop. The answer is what kept the daemon from starting, or None when it ended in order."""
         daemon: Daemon | None = None
-        self._config = config
+        self._config = self._begun = config
         try:
             daemon = build(config)
             await daemon.start()
@@ -150,9 +154,9 @@ class Life:
         self._refused, self._changed = "", []
         try:
             # In a thread: reading files and validating takes long enough to be felt by a session.
-            config, changed = await asyncio.get_running_loop().run_in_executor(None, self._read)
+            config, changed, awaited = await asyncio.get_running_loop().run_in_executor(None, self._read)
             await daemon.reload(config)
-            self._config, self._changed = config, changed
+            self._config, self._changed, self._awaited = config, changed, awaited
             self._tell(events.CONFIG_RELOADED, changed=_few(changed) or "nothing")
             for setting in need_restart(self._name, changed):
                 self._tell(events.RESTART_NEEDED, setting=setting)
@@ -173,12 +177,14 @@ class Life:
             if not told.done():
                 told.set_result(Reloaded(self._refused, tuple(self._changed)))
 
-    def _read(self) -> tuple[Config, list[str]]:
-        """The new configuration, and the names of what differs from the one in force. A worker is not asked."""
+    def _read(self) -> tuple[Config, list[str], list[str]]:
+        """The new configuration, the names of what differs from the one in force, and what of it and of earlier
+        changes waits for a restart. A worker is not asked."""
         config = self._load()
-        if self._is_worker or self._config is None:
-            return config, []
-        return config, changed_keys(self._config, config)
+        if self._is_worker or self._config is None or self._begun is None:
+            return config, [], []
+        since_start = changed_keys(self._begun, config)
+        return config, changed_keys(self._config, config), need_restart(self._name, since_start)
 
     def _tell(self, event: events.Event, **fields: object) -> None:
         if not self._is_worker:
@@ -187,8 +193,9 @@ class Life:
     def _status(self, daemon: Daemon) -> str:
         """A refusal stays in sight until a good configuration has taken its place."""
         if self._refused:
-            return f"configuration refused, the old one stays: {self._refused}"
-        return daemon.status()
+            return f"{REFUSED}, the old one stays: {self._refused}"
+        restart = f"; {WANTS_RESTART} {_few(self._awaited)}" if self._awaited else ""
+        return daemon.status() + restart
 
     async def _pulse(self, daemon: Daemon) -> None:
         """Feed the watchdog and keep the status line fresh."""

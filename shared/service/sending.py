@@ -20,6 +20,7 @@ from shared.service.credentials import Credentials
 from shared.service.notice import post_notice
 from shared.service.post_office import PostOffice, retry_policy
 from shared.service.signing import Signing, signs
+from shared.service.status_file import UNUSABLE_KEYS
 from shared.service.trouble import StartTrouble
 from shared.tls.client import ClientTls, TrustUnusable
 from shared.transport.bounds import AttemptBounds
@@ -75,6 +76,7 @@ class SendingDaemon:
         self._office = PostOffice(config, name, asyncio.get_running_loop(), reactor)
         self._resolver = self._make_resolver()
         self._tokens = make_tokens(config, reactor, self._tell_postmaster) if make_tokens else None
+        self._signer: Signing | None = None
         self._carrier = self._make_carrier()
         self._retired: set[asyncio.Task[None]] = set()
         self._runner = self._office.drain(config, lane, self._planner(), self._carrier)
@@ -132,7 +134,9 @@ class SendingDaemon:
     def status(self) -> str:
         waiting, moving = self._runner.waiting, self._runner.in_flight
         words = "1 message waits" if waiting == 1 else f"{waiting} messages wait"
-        return f"{words}, {moving} on {'its' if moving == 1 else 'their'} way"
+        unusable = self._signer.unusable if self._signer else ()
+        keys = f"; {UNUSABLE_KEYS} {', '.join(unusable)}" if unusable else ""
+        return f"{words}, {moving} on {'its' if moving == 1 else 'their'} way{keys}"
 
     async def _tell_postmaster(self, subject: str, text: str) -> None:
         """Durable when it returns. Raises OSError."""
@@ -186,9 +190,12 @@ class SendingDaemon:
 
     def _signing(self) -> Signing | None:
         is_relay = self._lane is Lane.RELAY
-        if not signs(self._config, is_relay):
-            return None
-        return Signing(self._config, is_relay, lambda: self._office.judge.table, self._read_key, time.time)
+        self._signer = (
+            Signing(self._config, is_relay, lambda: self._office.judge.table, self._read_key, time.time)
+            if signs(self._config, is_relay)
+            else None
+        )
+        return self._signer
 
     def _retire(self, carrier: SmtpCarrier, resolver: Resolver) -> None:
         """Close what the old configuration used, once nothing travels on it any more."""

@@ -101,7 +101,14 @@ class Signing:
             if site.dkim is not None and (site.dkim.relay or not is_relay)
         }
         self._parsed: dict[str, tuple[Secret, PrivateKey]] = {}
+        #  Name of a key and why it cannot be used: said once, not for each message.
+        self._unusable: dict[str, str] = {}
         self._done: WeakKeyDictionary[Content, asyncio.Future[_Fields | Deferred]] = WeakKeyDictionary()
+
+    @property
+    def unusable(self) -> tuple[str, ...]:
+        """Names of the keys that could not be used when they were last needed."""
+        return tuple(self._unusable)
 
     async def __call__(self, envelope: Envelope, content: Content) -> Content | Deferred:
         """`content` itself when nothing is to be signed."""
@@ -130,8 +137,11 @@ class Signing:
             for key in keys:
                 try:
                     seals.append(Seal(key.domain, key.selector, self._key(key.path)))
+                    self._unusable.pop(key.name, None)
                 except ValueError as error:
-                    log.event(events.DKIM_KEY_UNUSABLE, id=id, key=key.name, reason=str(error))
+                    if self._unusable.get(key.name) != str(error):
+                        self._unusable[key.name] = str(error)
+                        log.event(events.DKIM_KEY_UNUSABLE, id=id, key=key.name, reason=str(error))
                     if dkim.without_key is WithoutKey.WAIT:
                         return _without(key, error)
             if not seals:

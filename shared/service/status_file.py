@@ -13,6 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
+#  Parts of a status by which `mercury status` knows that somebody is needed.
+REFUSED = "configuration refused"
+WANTS_RESTART = "needs a restart for"
+UNUSABLE_KEYS = "cannot sign with the DKIM key"
+
 
 class Status(TypedDict):
     pid: int

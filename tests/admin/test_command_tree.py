@@ -97,7 +97,7 @@ def test_the_status_says_what_is_wrong_and_what_to_do(desk: Desk) -> None:
     for what, do in (
         ("mercury-s does not run", "systemctl start mercury-s"),
         ("mail in the lane relay waits since", "mercury queue list --lane relay"),
-        ("1 entry: 451 4.7.1 Greylisted", "mercury queue list --error '451'"),
+        ("1 entry: 451 4.7.1 Greylisted", "mercury queue list --error '451 4.7.1'"),
         ("1 entry held until a person decides", "mercury queue list --lane hold"),
     ):
         assert what in text and do in text, text

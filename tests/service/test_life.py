@@ -173,6 +173,16 @@ def test_what_only_a_restart_puts_in_force_is_said_by_those_whom_it_concerns() -
         assert [setting for event, setting in said if event == "restart-needed"] == settings
 
 
+def test_a_restart_that_is_wanted_stays_in_the_status_until_it_is_not() -> None:
+    elsewhere, back = (
+        parse(text, Path("m.yaml"), lambda: "a.example") for text in ("spool: /elsewhere\n", "retry: {first: 1m}\n")
+    )
+    stage = Stage()
+    stage.run(FakeDaemon(), reloading(stage, elsewhere, elsewhere, back), name="mercury-c")
+    said = [line for line in stage.manager.heard if line.startswith("READY=")]
+    assert said == ["READY=fine", *["READY=fine; needs a restart for spool"] * 2, "READY=fine"]
+
+
 def test_a_bad_reload_keeps_the_old_and_says_so_until_a_good_one() -> None:
     stage, daemon = Stage(), FakeDaemon()
     bad = ConfigErrors([Problem("m.yaml", 2, 1, "one"), Problem("m.yaml", 3, 1, "two")])

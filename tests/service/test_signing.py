@@ -19,6 +19,7 @@ from shared.mail.address import parse_address
 from shared.mail.content import BytesContent, Content
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.outcome import Deferred
+from shared.observe.log import log
 from shared.service.credentials import Credentials
 from shared.service.signing import Signing, signs
 
@@ -170,6 +171,18 @@ def test_mail_that_waited_for_its_key_goes_when_it_is_there(house: House) -> Non
     assert isinstance(signed(signing, content), Deferred)
     house.write("s1", KEYS["s1"])
     assert seals(signed(signing, content)) == [("hq.example", "s1")]
+
+
+def test_a_key_that_cannot_be_used_is_said_once_for_each_reason_and_again_when_it_fails_again(house: House) -> None:
+    signing, said = house.signing(), []
+    with log.watched(lambda event, fields: said.append(fields["key"])):
+        for fault, times, known in (("gone", 1, True), ("gone", 1, True), ("words", 2, True), ("", 2, False)):
+            house.write("s1", KEYS["s1"])
+            if fault:
+                _spoil(house.folder / "s1.pem", fault)
+            signed(signing, BytesContent(MESSAGE))
+            assert len(said) == times and bool(signing.unusable) is known
+    assert set(said) == {"s1._domainkey.hq.example"}
 
 
 def test_unless_it_is_to_wait_no_mail_waits_for_a_key(house: House) -> None:
