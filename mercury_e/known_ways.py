@@ -13,7 +13,7 @@ from shared.dns.answers import MxRecord
 from shared.routing.leg import Leg
 
 #  Seconds. As long may what changes, a file of hosts or a policy, stay unseen for a destination under way.
-LASTS = 2.0
+LASTS = 10.0
 #  Beyond, all are forgotten: they come again as they are needed.
 MOST = 5000
 

@@ -112,13 +112,13 @@ class Resolver:
 
     async def _below(self, labels: str, domain: str, kind: dns.rdatatype.RdataType, read: _Read) -> Answer[Any]:
         """The records of a name that is no host name, as its first labels begin with an underscore."""
-        name = question_name(domain)
-        if name is None:
-            return NoSuchName()
         key = (f"{labels}.{domain}", kind)
         known = self._cache.known(key)
         if known is not None:
             return known
+        name = question_name(domain)
+        if name is None:
+            return NoSuchName()
         try:
             asked = dns.name.from_text(labels, None).concatenate(name)
         except dns.exception.DNSException:

@@ -15,7 +15,7 @@ import dns.rrset
 import pytest
 
 from shared.dns.answers import Trouble
-from shared.dns.exchange import Exchange
+from shared.dns.exchange import Exchange, make_query
 from shared.dns.servers import ServerList
 
 NAME = dns.name.from_text("example.org")
@@ -166,3 +166,13 @@ def test_only_so_many_queries_are_under_way_at_once():
 
     asyncio.run(flood())
     assert 50 <= most <= 100
+
+
+def test_a_query_is_what_dnspython_would_make_of_it():
+    theirs = dns.message.make_query(NAME, MX, use_edns=0, payload=1232)
+    theirs.flags |= dns.flags.AD
+    for _ in range(2):
+        ours = make_query(NAME, MX)
+        theirs.id = ours.id
+        assert ours.to_wire() == theirs.to_wire() and ours == theirs
+    assert make_query(NAME, MX).id != make_query(NAME, MX).id or make_query(NAME, MX).id != ours.id
