@@ -74,7 +74,8 @@ def lines_of(fact: Mapping[str, Any]) -> Iterator[str]:
         case "route":
             yield f"route     {fact['outcome']}: {fact['reason']}"
         case "host":
-            dane = f", by {fact['tlsa']} TLSA records" if fact.get("tlsa") else ""
+            count = fact.get("tlsa")
+            dane = f", by {count} TLSA record{'' if count == 1 else 's'}" if count else ""
             yield f"host      {fact['host']}:{fact['port']}  {', '.join(fact['addresses'])}  TLS {fact['tls']}{dane}"
         case "visit":
             yield from _visit_lines(fact)

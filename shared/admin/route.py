@@ -206,7 +206,9 @@ def _lines(found: Finding, office: Office) -> Iterator[str]:
     yield from (f"  {line}" for line in smarthost_lines(found.smarthosts, time.time()))
     if decided.tls:
         yield f"  demands  TLS {decided.tls}"
-    yield from (f"  {line}" for fact in found.dns for line in lines_of(fact))
+    #  The way is told above, and for the site that was asked about.
+    dns = (fact for fact in found.dns if fact["step"] != "route" or fact["outcome"] != "goes")
+    yield from (f"  {line}" for fact in dns for line in lines_of(fact))
     if decided.lane is not Lane.LOCAL:
         retry = office.config.retry
         longest, lifetime = age(retry.longest), age(retry.lifetime)

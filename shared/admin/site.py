@@ -26,6 +26,7 @@ from shared.config.scalars import parse_duration
 from shared.mail.reply import printable
 from shared.routing.site import SiteWord
 from shared.routing.word import Order, word_in_force
+from shared.service.lock import lock_path, running_pid
 from shared.state.audit import AuditLog
 from shared.state.site_words import UnreadableWords, change_orders, read_detours, read_orders, read_port_25
 
@@ -111,6 +112,7 @@ def set_word(office: Office, name: str, word: str, span: str | None, reason: str
     else:
         until_text = f" until {moment(until)}" if until else ""
         click.echo(printable(f"site {name}: {fact['delivery']}{until_text}{_in_brackets(fact['why'])}"))
+    _warn_of_nobody(office.config, fact["delivery"])
 
 
 @site.command()
@@ -134,13 +136,18 @@ def resume(ctx: click.Context, name: str, as_json: bool) -> None:
 
 
 @site.command()
+@click.argument("certificates", nargs=-1, metavar="[CERTIFICATE]...", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
-def pin(office: Office, as_json: bool) -> None:
-    """The pins of this host's own certificates, for `overlay.pins` at the other sites."""
-    if not office.config.tls.pairs:
-        raise click.UsageError(f"{office.path} names no certificate below 'tls'")
-    for path, _ in office.config.tls.pairs:
+def pin(office: Office, certificates: tuple[Path, ...], as_json: bool) -> None:
+    """The pins of this host's own certificates, for `overlay.pins` at the other sites.
+
+    CERTIFICATE is a file in PEM; without one they are those that the configuration names.
+    """
+    paths = certificates or [path for path, _ in office.config.tls.pairs]
+    if not paths:
+        raise click.UsageError(f"{office.path} names no certificate below 'tls': say its file")
+    for path in paths:
         try:
             pin_of = _pin_of(path)
         except (OSError, ValueError) as error:
@@ -150,6 +157,18 @@ def pin(office: Office, as_json: bool) -> None:
             echo_json({"pin": pin_of, "certificate": str(path)})
         else:
             click.echo(f"{pin_of}  {printable(str(path))}")
+
+
+def _warn_of_nobody(config: Config, delivery: str) -> None:
+    """A host that was set up for one way has no daemon for the other."""
+    daemon = {"relay": "mercury-c", "direct": "mercury-e"}.get(delivery)
+    try:
+        if daemon is None or running_pid(lock_path(config.spool, daemon)) is not None:
+            return
+    except OSError:
+        return  #  Not ours to see.
+    said = f"{daemon} does not run here, and such mail waits for it: `systemctl start {daemon}`, or for good"
+    click.echo(f"{said} `mercury setup --auto`, which enables all three", err=True)
 
 
 def _pin_of(path: Path) -> str:

@@ -46,17 +46,19 @@ def check(config: Config, given: Settings) -> Iterator[Problem]:
     yield from check_filters(config.receive.filters)
     for name, site in config.sites.items():
         if site.dkim is not None:
-            #  A site with an overlay has a host of its own, and its keys need not lie at the others.
-            yield from check_dkim(site.dkim, is_here=name == config.site or site.overlay is None)
+            yield from check_dkim(site.dkim, is_here=_is_here(config, name))
             if site.dkim.needs_domains and not domains_of(config, name):
                 fault = f"whose mail is signed? Say 'domains', as site {shown(name)} has none of its own"
                 yield site.dkim.origin.problem(fault, "keys")
     for route in config.routes:
         yield from _check_route(route)
-    for hop in _hops(config):
-        yield from check_hop(hop)
+    for hop, is_here in _hops(config):
+        yield from check_hop(hop, is_here)
         yield from check_use(hop, config.oauth)
-    yield from check_accounts(config, given)
+    used = {True: set[str](), False: set[str]()}
+    for hop, is_here in _hops(config):
+        used[is_here].add(hop.oauth)
+    yield from check_accounts(config, given, elsewhere=used[False] - used[True])
     yield from _check_retry(config)
     yield from (config.reports.origin.problem(fault, "texts") for fault in faults_of_texts(config))
     if config.web.listen and not (config.web.operators or config.web.viewers):
@@ -181,12 +183,18 @@ def _check_route(route: RouteSettings) -> Iterator[Problem]:
         yield route.origin.problem("'tls' means nothing for mail that is held", "tls")
 
 
-def _hops(config: Config) -> Iterator[Hop]:
-    for site in config.sites.values():
-        yield from site.smarthosts
+def _is_here(config: Config, site: str) -> bool:
+    """A site with an overlay has a host of its own, and its secrets need not lie at the others."""
+    return site == config.site or config.sites[site].overlay is None
+
+
+def _hops(config: Config) -> Iterator[tuple[Hop, bool]]:
+    """Each with whether this host is to dial it."""
+    for name, site in config.sites.items():
+        yield from ((smarthost, _is_here(config, name)) for smarthost in site.smarthosts)
     for route in config.routes:
         if route.via is not None:
-            yield route.via
+            yield route.via, True
 
 
 def _check_retry(config: Config) -> Iterator[Problem]:

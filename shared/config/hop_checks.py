@@ -19,9 +19,12 @@ from shared.config.sites import Hop
 from shared.routing.next_hop import Tls
 
 
-def check_hop(hop: Hop) -> Iterator[Problem]:
+def check_hop(hop: Hop, is_here: bool = True) -> Iterator[Problem]:
+    """`is_here`: this host dials it, so that its secrets and certificates must lie here."""
     yield from _check_plain_text(hop)
     yield from _check_trust(hop)
+    if is_here:
+        yield from _check_files(hop)
     yield from _check_source(hop)
     origin = hop.origin
     if hop.login and hop.password_file is None and not hop.oauth and hop.certificate is None:
@@ -29,8 +32,6 @@ def check_hop(hop: Hop) -> Iterator[Problem]:
     if hop.password_file is not None:
         if not hop.login:
             yield origin.problem("'password_file' needs a 'login'", "password_file")
-        if fault := fault_of_secret(hop.password_file):
-            yield origin.problem(fault, "password_file")
 
 
 def _check_plain_text(hop: Hop) -> Iterator[Problem]:
@@ -66,6 +67,12 @@ def _check_trust(hop: Hop) -> Iterator[Problem]:
         yield origin.problem("'certificate' means nothing with 'tls: off'", "certificate")
     if hop.certificate is not None and hop.key is None:
         yield origin.problem("'certificate' needs its 'key'", "certificate")
+
+
+def _check_files(hop: Hop) -> Iterator[Problem]:
+    origin = hop.origin
+    if hop.password_file is not None and (fault := fault_of_secret(hop.password_file)):
+        yield origin.problem(fault, "password_file")
     for name, path in (("authorities", hop.authorities), ("certificate", hop.certificate)):
         if path is not None and (fault := fault_of_file(path)):
             yield origin.problem(fault, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from shared.config.oauth import Grant, OAuth, Preset, places_of
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
-def check_accounts(config: Config, given: Settings) -> Iterator[Problem]:
+def check_accounts(config: Config, given: Settings, elsewhere: Collection[str] = ()) -> Iterator[Problem]:
+    """`elsewhere`: accounts that only other hosts log in with, so that their secrets need not lie here."""
     for name, account in config.oauth.items():
         if not ACCOUNT_NAME.match(name):
             accounts: Settings = given["oauth"]
@@ -30,7 +31,8 @@ def check_accounts(config: Config, given: Settings) -> Iterator[Problem]:
             yield accounts.origin.problem_with_name(text, name)
         yield from _check_places(account)
         yield from _check_proof(account)
-        yield from _check_files(account)
+        if name not in elsewhere:
+            yield from _check_files(account)
 
 
 def check_use(hop: Hop, accounts: Mapping[str, OAuth]) -> Iterator[Problem]:

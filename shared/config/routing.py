@@ -12,7 +12,7 @@ from shared.config.sites import IMPLICIT_TLS_PORT, SUBMISSION_PORT, Hop, RouteSe
 from shared.mail.address import Address, AddressError, parse_address
 from shared.routing.budget import NO_BUDGET, Budget, Limit, Unit
 from shared.routing.next_hop import NO_MORE_TRUST, NextHop, Tls, Trust
-from shared.routing.site import Site
+from shared.routing.site import Delivery, Site
 from shared.routing.table import RouteRule, RoutingTable
 from shared.routing.terms import NO_TERMS, Terms
 from shared.routing.word import WordInForce, word_in_force
@@ -24,7 +24,7 @@ def routing_table(config: Config, words: Mapping[str, WordInForce] | None = None
     return RoutingTable(
         hostname=config.hostname,
         local_domains=frozenset(config.local.domains),
-        sites={name: _site(name, site, words.get(name)) for name, site in config.sites.items()},
+        sites=_sites(config, words),
         here=config.site,
         rules=(*(_rule(route, _zone(config.sites.get(config.site))) for route in config.routes), *_overlay(config)),
     )
@@ -97,6 +97,19 @@ def _budget(settings: BudgetSettings) -> Budget:
 
 def _zone(site: SiteSettings | None) -> tzinfo | None:
     return site.time_zone if site is not None else None
+
+
+def _sites(config: Config, words: Mapping[str, WordInForce]) -> dict[str, Site]:
+    """A site that relays by this very host has its mail go the way of this host: it has arrived where it was sent to."""
+    sites = {name: _site(name, site, words.get(name)) for name, site in config.sites.items()}
+    here, overlay = sites.get(config.site), config.sites[config.site].overlay if config.site in config.sites else None
+    for name, site in sites.items():
+        if here is None or overlay is None or site is here or site.delivery is not Delivery.RELAY:
+            continue
+        if any(hop.host == overlay.host for hop in site.smarthosts):
+            why = f"it relays by this host, of site {here.name}{f': {here.why}' if here.why else ''}"
+            sites[name] = Site(name, site.networks, here.delivery, here.smarthosts, why)
+    return sites
 
 
 def _site(name: str, site: SiteSettings, word: WordInForce | None) -> Site:

@@ -6,6 +6,7 @@ Names are dotted, as in `sites.hq.smarthosts[0].host`. Not here: what a setting 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -45,10 +46,24 @@ def standings(config: Config) -> Iterator[Standing]:
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:
-    """The names of the settings whose values differ, are new or gone; never the values."""
+    """The names of the settings whose values differ, are new or gone; never the values. A group that is new or gone as
+    a whole is named, and not all that is in it."""
     before, after = ({one.key: one.value for one in standings(config)} for config in (old, new))
-    absent = object()
-    return [key for key in (before | after) if before.get(key, absent) != after.get(key, absent)]
+    groups = [{above for key in known for above in _above(key)} for known in (before, after)]
+    changed: dict[str, None] = {}
+    for key in before | after:
+        if key in before and key in after:
+            if before[key] != after[key]:
+                changed[key] = None
+        else:
+            others = groups[key in before]
+            changed[next((above for above in _above(key) if above not in others), key)] = None
+    return list(changed)
+
+
+def _above(key: str) -> Iterator[str]:
+    """The groups that a setting stands in: of `a.b[0].c` these are `a`, `a.b`, `a.b[0]`."""
+    return (key[: found.start()] for found in re.finditer(r"\.|\[", key))
 
 
 _EVERY = ("mercury-s", "mercury-c", "mercury-e", "mercury-web")
@@ -76,12 +91,13 @@ def restarts(name: str) -> tuple[str, ...]:
 
 
 def need_restart(daemon: str, changed: Iterable[str]) -> list[str]:
-    """Which of the settings that a restart of `daemon` puts in force are among `changed`."""
+    """Which of the settings that a restart of `daemon` puts in force are among `changed`, or below one of these."""
     names = [f"{name}." for name in changed]
     return [
         setting
         for setting, who in _RESTART.items()
-        if daemon in who and any(name.startswith((f"{setting}.", f"{setting}[")) for name in names)
+        if daemon in who
+        and any(name.startswith((f"{setting}.", f"{setting}[")) or setting.startswith(name) for name in names)
     ]
 
 

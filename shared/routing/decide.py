@@ -19,6 +19,7 @@ from shared.routing.next_hop import NextHop, Tls
 from shared.routing.site import Delivery, Site
 from shared.routing.table import RouteRule, RoutingTable, patterns_of
 
+_THIS_HOST = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 LANE_OF = {Delivery.RELAY: Lane.RELAY, Delivery.DIRECT: Lane.DIRECT, Delivery.HOLD: Lane.HOLD}
 
 
@@ -60,13 +61,16 @@ def split_by_lane(table: RoutingTable, envelope: Envelope) -> dict[Lane, tuple[R
 
 
 def site_of_client(table: RoutingTable, address: str) -> Site | None:
-    """The site whose network holds the client's IP address; None for a stranger (or what is no IP address)."""
+    """The site whose network holds the client's IP address; None for a stranger (or what is no IP address).
+
+    A program of this host is at the site of this host, whichever has the loopback network: the file is the same at all.
+    """
     client = _parse_ip(address)
     if client is None:
         return None
     for site in table.sites.values():
         if any(client in network for network in site.networks):
-            return site
+            return table.sites.get(table.here, site) if client in _THIS_HOST else site
     return None
 
 

@@ -135,7 +135,8 @@ class Controlled:
         done = await self._ask_reload()
         if done.refused:
             raise Denied(done.refused)
-        yield {"daemon": self._name, "status": self.status(), "changed": list(done.changed)}
+        told = {"changed": list(done.changed), "restart": list(done.restart)}
+        yield {"daemon": self._name, "status": self.status(), **told}
 
     async def _act(self, request: Mapping[str, Any], peer: Peer) -> Answer:
         """The same as the `mercury` command does on the spool, in the name of who asks."""

@@ -65,10 +65,12 @@ class Progressing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """`refused`: why the old configuration stays, or empty. `changed`: the names of the settings that differ now."""
+    """`refused`: why the old configuration stays, or empty. `changed`: the names of the settings that differ now.
+    `restart`: those that are in force after a restart only, since the start."""
 
     refused: str
     changed: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
 
 
 class Life:
@@ -158,7 +160,7 @@ class Life:
             await daemon.reload(config)
             self._config, self._changed, self._awaited = config, changed, awaited
             self._tell(events.CONFIG_RELOADED, changed=_few(changed) or "nothing")
-            for setting in need_restart(self._name, changed):
+            for setting in self._awaited:
                 self._tell(events.RESTART_NEEDED, setting=setting)
         except ConfigErrors as errors:
             for problem in errors.problems:
@@ -175,7 +177,7 @@ class Life:
         waiting, self._waiting = self._waiting, []
         for told in waiting:
             if not told.done():
-                told.set_result(Reloaded(self._refused, tuple(self._changed)))
+                told.set_result(Reloaded(self._refused, tuple(self._changed), tuple(self._awaited)))
 
     def _read(self) -> tuple[Config, list[str], list[str]]:
         """The new configuration, the names of what differs from the one in force, and what of it and of earlier

@@ -142,9 +142,10 @@ def test_top_looks_once_without_a_terminal(desk: Desk) -> None:
 def test_a_site_is_paused_and_resumed(desk: Desk) -> None:
     paused = desk.run("site", "pause", "hq", "--for", "2h", "--reason", "the line is down")
     assert paused.exit_code == 0 and "site hq: hold until" in paused.stdout and "the line is down" in paused.stdout
-    assert "site hq: relay" in desk.run("site", "resume", "hq").stdout
-    held, resumed = desk.run("audit").stdout.splitlines()
-    assert "site set hq hold --for 2h: the line is down" in held and "site set hq configured" in resumed
+    resumed = desk.run("site", "resume", "hq")
+    assert "site hq: relay" in resumed.stdout and "mercury-c does not run here" in resumed.output
+    held, freed = desk.run("audit").stdout.splitlines()
+    assert "site set hq hold --for 2h: the line is down" in held and "site set hq configured" in freed
 
 
 def test_no_color_is_honoured(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

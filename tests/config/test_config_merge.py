@@ -106,5 +106,6 @@ def test_what_changed_is_told_by_names_and_not_by_lines_or_values(tmp_path: Path
     (tmp_path / "conf.d/a.yaml").write_text("sites: {branch: {delivery: direct}}\nsite: hq\n")
     changed = changed_keys(old, load(tmp_path / "mercury.yaml"))
     assert changed[0] == "sites.hq.delivery"
-    assert "sites.branch.delivery" in changed and "routes[0].to" not in changed
+    assert "sites.branch" in changed and "routes[0].to" not in changed
+    assert not [name for name in changed if name.startswith("sites.branch.")], "what is new is named as a whole"
     assert all(name.startswith("sites.") for name in changed)

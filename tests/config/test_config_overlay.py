@@ -51,6 +51,61 @@ def test_routes_come_before_it() -> None:
     assert decide_route(table, parse_address("x@lab.example"), "hq").lane is Lane.HOLD
 
 
+def three(here: str) -> str:
+    """As docs/first-hour-three-offices.md has it: hq has the account, the shop relays by hq."""
+    return f"""
+site: {here}
+local: {{domains: [{here}.example]}}
+sites:
+  hq:
+    networks: [10.1.0.0/16]
+    delivery: relay
+    smarthosts: [{{host: smtp.isp.example, login: office, password_file: secrets/none}}]
+    overlay: {{domains: [hq.example], host: 10.1.0.5, pins: ["{PIN}"]}}
+  shop:
+    networks: [10.3.0.0/16]
+    delivery: relay
+    smarthosts: [{{host: 10.1.0.5, port: 25, tls: pin, pins: ["{PIN}"]}}]
+    overlay: {{domains: [shop.example], host: 10.3.0.5, pins: ["{PIN}"]}}
+"""
+
+
+def test_the_secrets_of_an_office_need_not_lie_at_the_others() -> None:
+    config(three("shop"))
+    with pytest.raises(ConfigErrors) as caught:
+        config(three("hq"))
+    assert "secrets/none' does not exist" in str(caught.value)
+    with pytest.raises(ConfigErrors):  # without a host of its own it is served by this one
+        config(three("shop").replace(f'overlay: {{domains: [hq.example], host: 10.1.0.5, pins: ["{PIN}"]}}', ""))
+
+
+def test_nor_those_of_its_accounts() -> None:
+    oauth = "oauth: {acc: {preset: microsoft, tenant: t, client_id: c, grant: client, secret_file: secrets/none}}"
+    for here, is_wanted in (("shop", False), ("hq", True)):
+        text = three(here).replace("password_file: secrets/none", "oauth: acc") + oauth
+        if is_wanted:
+            with pytest.raises(ConfigErrors, match="secrets/none"):
+                config(text)
+        else:
+            config(text)
+
+
+def test_mail_of_a_site_that_relays_by_this_host_goes_the_way_of_this_host(tmp_path: Path) -> None:
+    """It has arrived at its smarthost: sent there once more it would meet itself."""
+    (tmp_path / "none").write_text("sesame\n")
+    (tmp_path / "none").chmod(0o600)
+    text = three("hq").replace("secrets/none", str(tmp_path / "none"))
+    stranger = parse_address("joe@partner.example")
+    route = decide_route(routing_table(config(text)), stranger, "shop")
+    assert [str(hop) for hop in route.hops] == ["smtp.isp.example:587"] and "it relays by this host" in route.reason
+    direct = text.replace("delivery: relay", "delivery: direct", 1)
+    assert decide_route(routing_table(config(direct)), stranger, "shop").lane is Lane.DIRECT
+    held = text.replace("10.3.0.0/16]\n    delivery: relay", "10.3.0.0/16]\n    delivery: hold")
+    assert decide_route(routing_table(config(held)), stranger, "shop").lane is Lane.HOLD
+    [hop] = decide_route(routing_table(config(three("shop"))), stranger, "shop").hops
+    assert str(hop) == "10.1.0.5:25"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -141,6 +141,18 @@ def test_a_client_belongs_to_the_site_of_its_network(client: str, site: Site | N
     assert site_of_client(TABLE, client) == site
 
 
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_this_host_is_of_its_own_site_whichever_has_the_loopback_network(client: str) -> None:
+    """One file at all offices can name it only once."""
+    networks = (ip_network("127.0.0.0/8"), ip_network("::1"))
+    hq = Site("hq", networks, Delivery.HOLD)
+    for here, site in (("hq", hq), ("branch", BRANCH)):
+        assert (
+            site_of_client(RoutingTable("h.example", frozenset(), {"hq": hq, "branch": BRANCH}, here), client) == site
+        )
+    assert site_of_client(RoutingTable("h.example", frozenset(), {"branch": BRANCH}, "branch"), client) is None
+
+
 DOMAINS = st.sampled_from(
     ["hq.example", "a.hq.example", "partner.example", "far.example", "x.example", "bücher.example", "[192.0.2.7]"]
 )

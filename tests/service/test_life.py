@@ -156,6 +156,21 @@ def test_a_good_reload_reaches_the_daemon() -> None:
     assert stage.manager.heard[2] == "READY=fine" and "config-reloaded" in stage.events
 
 
+def test_what_waits_for_a_restart_is_told_until_it_is_there() -> None:
+    """Also by a reload that changes nothing, and no longer when the change is taken back."""
+    stage, daemon = Stage(), FakeDaemon()
+    told: list[tuple[str, ...]] = []
+    moved = parse("metrics: {listen: 9925}\n", Path("m.yaml"), lambda: "a.example")
+
+    async def act(life: Life) -> None:
+        for stage.next_config in (moved, moved, OLD):
+            told.append((await life.reload()).restart)
+        life.ask(signal.SIGINT)
+
+    stage.run(daemon, act, name="mercury-c")
+    assert told == [("metrics.listen",), ("metrics.listen",), ()]
+
+
 def test_what_only_a_restart_puts_in_force_is_said_by_those_whom_it_concerns() -> None:
     changed = parse(
         "spool: /elsewhere\nmetrics: {listen: 9925}\nreceive: {listeners: [{port: 26}]}\nretry: {first: 1m}\n",
