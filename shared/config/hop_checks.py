@@ -29,9 +29,8 @@ def check_hop(hop: Hop, is_here: bool = True) -> Iterator[Problem]:
     origin = hop.origin
     if hop.login and hop.password_file is None and not hop.oauth and hop.certificate is None:
         yield origin.problem("'login' needs a 'password_file', an 'oauth' account or a 'certificate'", "login")
-    if hop.password_file is not None:
-        if not hop.login:
-            yield origin.problem("'password_file' needs a 'login'", "password_file")
+    if hop.password_file is not None and not hop.login:
+        yield origin.problem("'password_file' needs a 'login'", "password_file")
 
 
 def _check_plain_text(hop: Hop) -> Iterator[Problem]:
