@@ -100,7 +100,7 @@ def _zone(site: SiteSettings | None) -> tzinfo | None:
 
 
 def _sites(config: Config, words: Mapping[str, WordInForce]) -> dict[str, Site]:
-    """A site that relays by this very host has its mail go the way of this host: it has arrived where it was sent to."""
+    """Mail of a site that relays by this very host goes the way of this host: it has arrived where it was sent to."""
     sites = {name: _site(name, site, words.get(name)) for name, site in config.sites.items()}
     here, overlay = sites.get(config.site), config.sites[config.site].overlay if config.site in config.sites else None
     for name, site in sites.items():

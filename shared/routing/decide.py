@@ -63,7 +63,7 @@ def split_by_lane(table: RoutingTable, envelope: Envelope) -> dict[Lane, tuple[R
 def site_of_client(table: RoutingTable, address: str) -> Site | None:
     """The site whose network holds the client's IP address; None for a stranger (or what is no IP address).
 
-    A program of this host is at the site of this host, whichever has the loopback network: the file is the same at all.
+    A program of this host is at its site, whichever has the loopback network: the file is the same at all.
     """
     client = _parse_ip(address)
     if client is None:
