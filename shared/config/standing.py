@@ -46,7 +46,7 @@ def standings(config: Config) -> Iterator[Standing]:
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:
-    """The names of the settings whose values differ, are new or gone; never the values. Of a group that is new or gone
+    """The names of the settings whose values differ, are new or gone; never the values. Of a group new or gone
     as a whole its own name, and not all that is in it."""
     before, after = ({one.key: one.value for one in standings(config)} for config in (old, new))
     groups = [{above for key in known for above in _above(key)} for known in (before, after)]
