@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mercury_s.local.directory import Directory
@@ -80,6 +80,10 @@ class Door:
     keeps_subjects: bool = False
     reach: Reach | None = None
     priorities: bool = False
+    #  Those that were made already, by what they offer.
+    offers: dict[tuple[bool, tuple[str, ...], bool], Offer] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @property
     def blacklist(self) -> Blacklisting:
@@ -93,15 +97,19 @@ class Door:
 
     def offer(self, terms: ListenerTerms, is_encrypted: bool) -> Offer:
         """What EHLO is answered with. AUTH is offered under TLS only."""
-        return Offer(
-            self.hostname,
-            self.largest_message,
-            starttls=terms.starttls and not is_encrypted,
-            auth=terms.auth if is_encrypted else (),
-            requiretls=is_encrypted,
-            recipients=self.most_recipients,
-            messages=self.most_messages,
-        )
+        starttls, auth = terms.starttls and not is_encrypted, terms.auth if is_encrypted else ()
+        offer = self.offers.get((starttls, auth, is_encrypted))
+        if offer is None:
+            offer = self.offers[starttls, auth, is_encrypted] = Offer(
+                self.hostname,
+                self.largest_message,
+                starttls=starttls,
+                auth=auth,
+                requiretls=is_encrypted,
+                recipients=self.most_recipients,
+                messages=self.most_messages,
+            )
+        return offer
 
 
 _ALL = "sessions"

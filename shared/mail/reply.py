@@ -27,14 +27,27 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+class _Wire:
+    """`render`, and from then on what it gave. (The library's cached_property takes a lock for that.)"""
+
+    def __get__(self, reply: Reply, owner: type[Reply] | None = None) -> bytes:
+        wire = reply.__dict__["wire"] = reply.render()
+        return wire
+
+
 @light
 @dataclass(frozen=True)
 class Reply:
-    """`code`, `enhanced` (may be empty, as in 220, 354 and foreign replies) and one or more lines of `text`."""
+    """`code`, `enhanced` (may be empty, as in 220, 354 and foreign replies) and one or more lines of `text`.
+
+    `wire` is the reply as it is sent, kept from the first time on: most are given again and again.
+    """
 
     code: int
     enhanced: str
     text: str
+
+    wire = _Wire()
 
     def __post_init__(self) -> None:
         if self.code not in _CODE:
@@ -55,14 +68,7 @@ class Reply:
         return self.code >= 500
 
     def render(self) -> bytes:
-        """The reply as it goes over the wire: printable ASCII, lines of at most 512 octets. It is kept: most replies
-        are given again and again."""
-        known: bytes | None = self.__dict__.get("_wire")
-        if known is None:
-            known = self.__dict__["_wire"] = self._render()
-        return known
-
-    def _render(self) -> bytes:
+        """The reply as it goes over the wire: printable ASCII, lines of at most 512 octets."""
         prefix = f"{self.enhanced} " if self.enhanced else ""
         if self.text.isascii() and self.text.isprintable() and len(self.text) <= _LONGEST_TEXT:
             return f"{self.code} {prefix}{self.text}\r\n".encode("ascii")

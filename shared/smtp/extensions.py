@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from shared.mail.light import light
 from shared.mail.reply import Reply
@@ -12,7 +12,7 @@ _ALWAYS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "DSN"
 
 
 @light
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offer:
     """What a listener offers at this moment of a session. `size` in octets; `auth` names mechanisms.
 
@@ -31,14 +31,21 @@ class Offer:
 
     def answer(self, client: str, is_extended: bool) -> Reply:
         """The reply to EHLO or HELO. No enhanced code here (RFC 2034 §4)."""
-        if not is_extended:
-            return Reply(250, "", self.hostname)
-        return Reply(250, "", f"{self.hostname} greets {client}"[:400] + _extensions(self))
+        return _greet(self.hostname, client, self.extensions) if is_extended else Reply(250, "", self.hostname)
+
+    @cached_property
+    def extensions(self) -> str:
+        """The lines behind the first one; every client of a listener gets the same."""
+        return _extensions(self)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
+def _greet(hostname: str, client: str, extensions: str) -> Reply:
+    """Clients come again, and a reply of a dozen lines is kept as it is sent."""
+    return Reply(250, "", f"{hostname} greets {client}"[:400] + extensions)
+
+
 def _extensions(offer: Offer) -> str:
-    """The lines behind the greeting; every client of a listener gets the same."""
     lines = [f"SIZE {offer.size}", *_ALWAYS]
     if offer.recipients or offer.messages:
         named = (("RCPTMAX", offer.recipients), ("MAILMAX", offer.messages))

@@ -5,6 +5,8 @@ A refusal says what was wrong and what to do about it; it never says which accou
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from shared.mail.reply import Reply
 
 #  --- it went well ---------------------------------------------------------------------------------------------
@@ -17,6 +19,13 @@ TLS_READY = Reply(220, "2.0.0", "Ready to start TLS")
 AUTHENTICATED = Reply(235, "2.7.0", "Authenticated")
 GOODBYE = Reply(221, "2.0.0", "Goodbye")
 CANNOT_VERIFY = Reply(252, "2.1.5", "Cannot verify, but will take mail and try to deliver it")
+
+
+@lru_cache(maxsize=16)
+def greeting(text: str) -> Reply:
+    """The 220 that opens a conversation (RFC 5321 §3.1); a server has one or two."""
+    return Reply(220, "", text)
+
 
 #  --- the command is wrong ----------------------------------------------------------------------------------------
 UNKNOWN_COMMAND = Reply(500, "5.5.1", "Unknown command; HELP lists what can be said")

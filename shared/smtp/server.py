@@ -39,8 +39,6 @@ from shared.smtp.grammar import SyntaxFault, parse_mail, parse_rcpt
 from shared.smtp.transitions import NEXT, VERBS, XCLIENT, State, sequence_reply
 from shared.smtp.xclient import parse_xclient
 
-#  A command as nearly all write it; case does not matter (RFC 5321 §2.4).
-_KNOWN = {verb.encode(): verb for verb in VERBS}
 #  What a positive reply to them changes stands in the table, and nothing else changes.
 _AS_THE_TABLE_SAYS = frozenset({"MAIL", "RCPT"})
 _NO_ARGUMENT = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
@@ -114,7 +112,7 @@ class ServerConversation:
         self._most_commands = self.limits.commands
         self._mode = _COMMAND
         self._buffer = b""
-        self._output: list[bytes] = []
+        self._output = b""
         self._owed: str | None = None  #  the verb whose reply is owed; END for the end of a message
         self._hung_up = ""  #  the reason, until it is told
         self._too_long = replies.LINE_TOO_LONG
@@ -151,15 +149,12 @@ class ServerConversation:
 
     def take_output(self) -> bytes:
         """Everything to be sent now, replies to pipelined commands joined into one write (RFC 2920 §3.2)."""
-        output = self._output
-        if not output:
-            return b""
-        self._output = []
-        return output[0] if len(output) == 1 else b"".join(output)
+        output, self._output = self._output, b""
+        return output
 
     def greet(self, text: str) -> None:
         """The 220 that opens the conversation (RFC 5321 §3.1)."""
-        self._output.append(Reply(220, "", text).render())
+        self._output += replies.greeting(text).wire
 
     def reply(self, reply: Reply) -> None:
         """Answer the command that waits for it; the state follows from the answer."""
@@ -167,7 +162,7 @@ class ServerConversation:
         if verb is None:
             raise RuntimeError("no reply is owed")
         self._owed = None
-        self._output.append(reply.render())
+        self._output += reply.wire
         if verb in _AS_THE_TABLE_SAYS and reply.code < 400:
             self.state = NEXT[self.state, verb]
             return
@@ -230,29 +225,34 @@ class ServerConversation:
     # ---- command lines ---------------------------------------------------------------------------------------------
 
     def _next_command(self) -> Event | _Step:
-        buffer = self._buffer
-        end = buffer.find(b"\n")
-        if 0 < end <= self._longest and buffer[end - 1] == 13:
-            self._buffer = buffer[end + 1 :]
-            line = buffer[: end - 1]
-        else:
-            longest = self.limits.line
-            if self.offer.auth and buffer[:5].upper() == b"AUTH ":
-                longest = self.limits.auth_line  #  an initial response may be as long as any other (RFC 4954 §4)
-            taken = self._take_line(longest, replies.LINE_TOO_LONG)
-            if not isinstance(taken, bytes):
-                return taken
-            line = taken
+        line, end, rest = self._buffer.partition(b"\r\n")
+        if not (end and len(line) < self._longest and line.isascii() and (text := line.decode()).isprintable()):
+            return self._next_odd_command()
+        self._buffer = rest
         self._commands += 1
         if self._commands > self._most_commands:
             return self._hang_up(replies.TOO_MANY_COMMANDS)
-        if not line.isascii() or not line.decode().isprintable():
-            return self._strange_line(line)
-        word, _, rest = line.partition(b" ")
-        return self._say(_KNOWN.get(word) or word.upper().decode(), rest.strip(b" ").decode())
+        verb, _, argument = text.partition(" ")
+        if argument:
+            argument = argument.strip(" ")
+        if (self.state, verb) not in NEXT or (argument and verb in _NO_ARGUMENT):
+            return self._say(verb.upper(), argument)
+        try:
+            return self._command(verb, argument)
+        except SyntaxFault as fault:
+            return self._refuse(fault.reply)
 
-    def _strange_line(self, line: bytes) -> Event | _Step:
-        """One with something else than printable ASCII in it."""
+    def _next_odd_command(self) -> Event | _Step:
+        """A line that is not all there, is very long, or holds something else than printable ASCII."""
+        longest = self.limits.line
+        if self.offer.auth and self._buffer[:5].upper() == b"AUTH ":
+            longest = self.limits.auth_line  #  an initial response may be as long as any other (RFC 4954 §4)
+        line = self._take_line(longest, replies.LINE_TOO_LONG)
+        if not isinstance(line, bytes):
+            return line
+        self._commands += 1
+        if self._commands > self._most_commands:
+            return self._hang_up(replies.TOO_MANY_COMMANDS)
         if line.translate(None, _PRINTABLE):
             #  A TLS handshake spoken at a plain port begins so; an error to every piece of it would help nobody.
             return self._hang_up(replies.NOT_SMTP) if line[0] == 0x16 else self._refuse(replies.CONTROL_CHARACTER)
@@ -274,7 +274,7 @@ class ServerConversation:
         return self._hang_up(replies.NOT_SMTP) if is_foreign else self._refuse(replies.UNKNOWN_COMMAND)
 
     def _say(self, verb: str, argument: str) -> Event | _Step:
-        """A command that came on a line of its own."""
+        """A command; its verb, in upper case, need not be one (RFC 5321 §2.4: case does not matter)."""
         if (self.state, verb) not in NEXT:
             return self._out_of_sequence(verb, argument) if self._knows(verb) else self._unknown(verb)
         if argument and verb in _NO_ARGUMENT:
@@ -348,7 +348,7 @@ class ServerConversation:
             case "VRFY":
                 return self._owe(verb, VerifyAsked(argument))
             case "NOOP":
-                self._output.append(replies.OK.render())
+                self._output += replies.OK.wire
                 return _Step.GO_ON
             case _:
                 return self._refuse(replies.NOT_IMPLEMENTED)
@@ -487,7 +487,7 @@ class ServerConversation:
         self._idle_commands = 0
         if fault is None:
             return self._owe("END", _MESSAGE_ENDED)
-        self._output.append(fault.render())
+        self._output += fault.wire
         self._forget_transaction()
         self._count_error()
         return MessageSpoiled(fault.text)
@@ -527,7 +527,7 @@ class ServerConversation:
             self.state = State.READY
 
     def _refuse(self, reply: Reply) -> _Step:
-        self._output.append(reply.render())
+        self._output += reply.wire
         self._count_error()
         return _Step.GO_ON
 
@@ -542,7 +542,7 @@ class ServerConversation:
             self._hang_up(reply)
 
     def _hang_up(self, reply: Reply) -> _Step:
-        self._output.append(reply.render())
+        self._output += reply.wire
         self._mode = _Mode.CLOSED
         self._hung_up = reply.text
         return _Step.GO_ON

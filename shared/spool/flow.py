@@ -10,6 +10,7 @@ from zlib import crc32
 from shared.mail.envelope import Envelope
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 
 
 def flow_of(envelope: Envelope) -> str:
@@ -27,4 +28,4 @@ def flow_of(envelope: Envelope) -> str:
         if envelope.sender is not None:
             origin += "@" + envelope.sender.domain
     digest = crc32(origin.encode("utf-8", "surrogatepass"))
-    return "".join([_DIGITS[digest >> shift & 31] for shift in (15, 10, 5, 0)])
+    return _PAIRS[digest >> 10 & 1023] + _PAIRS[digest & 1023]

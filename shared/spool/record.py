@@ -6,6 +6,7 @@ patterns. Values are in xtext (RFC 3461 §4) over UTF-8, so that every value com
 
 from __future__ import annotations
 
+from functools import lru_cache
 from zlib import crc32
 
 from shared.mail.address import Address
@@ -19,6 +20,7 @@ _TO = b"Mercury-To: "
 _XCHARS = bytes(octet for octet in range(0x21, 0x100) if octet not in b"+=\x7f")
 _XCHARS_OF_ADDRESS = _XCHARS.replace(b"@", b"")
 _DOMAIN_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]" + bytes(range(0x80, 0x100))
+_PLUS = ord("+")
 _CONTROLS = bytes([*range(0x20), 0x7F])
 #  Surrogates cannot come over the wire, but what comes back shall be what went in, whatever it was.
 _CODEC = ("utf-8", "surrogatepass")
@@ -42,7 +44,7 @@ def render_record(envelope: Envelope) -> bytes:
 
 def _render_fields(envelope: Envelope) -> bytes:
     sender = b"<>" if envelope.sender is None else _render_address(envelope.sender)
-    fields = b" id=%b arrived=%b from=%b" % (_xtext(envelope.id), repr(envelope.arrived).encode("ascii"), sender)
+    fields = b" id=%b arrived=%b from=%b" % (_encode(envelope.id), repr(envelope.arrived).encode("ascii"), sender)
     if envelope.body is not Body.SEVEN_BIT:
         fields += b" body=" + envelope.body.encode("ascii")
     if envelope.smtputf8:
@@ -81,11 +83,18 @@ def _render_address(address: Address) -> bytes:
     return b"%b@%b" % (_xtext(address.local, _XCHARS_OF_ADDRESS), _xtext(address.domain, _XCHARS_OF_ADDRESS))
 
 
-def _xtext(value: str, xchars: bytes = _XCHARS) -> bytes:
+def _encode(value: str, xchars: bytes = _XCHARS) -> bytes:
     data = value.encode(*_CODEC)
-    if not data.translate(None, xchars):
-        return data
-    return b"".join([b"%c" % octet if octet in xchars else b"+%02X" % octet for octet in data])
+    strange = data.translate(None, xchars)
+    if strange:
+        #  The plus first: it is what all others are replaced by.
+        for octet in sorted(set(strange), key=_PLUS.__ne__):
+            data = data.replace(b"%c" % octet, b"+%02X" % octet)
+    return data
+
+
+#  Of domains, clients and people, most have been here before.
+_xtext = lru_cache(maxsize=2048)(_encode)
 
 
 def record_size(data: bytes) -> int:

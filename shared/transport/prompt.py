@@ -77,7 +77,8 @@ class PromptServer(tcp.Server):
             self.reactor._disconnectSelectable(self, why, True)
 
     def write(self, data: bytes) -> None:
-        if self._must_wait():
+        #  As _must_wait has it: this is asked for each reply.
+        if self.TLS or self.dataBuffer or self._tempDataBuffer or self.disconnecting or not self.connected:
             super().write(data)  # type: ignore[no-untyped-call]
             return
         try:

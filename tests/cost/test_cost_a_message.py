@@ -23,8 +23,8 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from mercury_s.door import ListenerTerms, Visitors
 from mercury_s.listener import SmtpListener
 
-RECEIVE_A_CONNECTION = 8990
-RECEIVE_KEPT = 6040
+RECEIVE_A_CONNECTION = 7940
+RECEIVE_KEPT = 5460
 QUEUE = 2340
 CARRY = 3810
 
