@@ -15,9 +15,6 @@ from urllib.parse import urlsplit
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.web import client
-from twisted.web.http_headers import Headers
 
 from mercury_e.mta_sts import LONGEST_POLICY
 from shared.tls.client import ClientTls
@@ -25,7 +22,6 @@ from shared.transport.https import BodyUnusable, drop_body, read_body
 
 TIMEOUT = 60.0  #  seconds for everything, RFC 8461 §3.3
 _CONNECT_TIMEOUT = 15.0
-_web: Any = client
 
 
 class PageUnusable(Exception):
@@ -73,9 +69,10 @@ class PolicyPages:
     async def _fetch_from(self, domain: str, address: str) -> bytes:
         host = f"mta-sts.{domain}"
         agent = self._agent(host, address, self._port)
+        headers = _headers({"User-Agent": ["Mercury"], "Accept": ["text/plain"]})
         port = "" if self._port == 443 else f":{self._port}"
         url = f"https://{host}{port}/.well-known/mta-sts.txt".encode("ascii")
-        asked = agent.request(b"GET", url, Headers({"User-Agent": ["Mercury"], "Accept": ["text/plain"]}))
+        asked = agent.request(b"GET", url, headers)
         response = await asked.asFuture(asyncio.get_running_loop())
         kind = (response.headers.getRawHeaders("content-type") or [""])[0].partition(";")[0].strip().lower()
         fault = ""
@@ -94,8 +91,8 @@ class PolicyPages:
     async def _post_to(self, url: str, address: str, body: bytes) -> bytes:
         parts = urlsplit(url)
         agent = self._agent(parts.hostname or "", address, parts.port or 443)
-        headers = Headers({"User-Agent": ["Mercury"], "Content-Type": ["application/tlsrpt+gzip"]})
-        asked = agent.request(b"POST", url.encode("ascii"), headers, _web.FileBodyProducer(BytesIO(body)))
+        headers = _headers({"User-Agent": ["Mercury"], "Content-Type": ["application/tlsrpt+gzip"]})
+        asked = agent.request(b"POST", url.encode("ascii"), headers, _producer(body))
         response = await asked.asFuture(asyncio.get_running_loop())
         drop_body(response)
         if not 200 <= response.code < 300:
@@ -104,9 +101,27 @@ class PolicyPages:
 
     def _agent(self, host: str, address: str, port: int) -> Any:
         """Connects to `address` whatever the URL says, and believes nobody but `host` there."""
+        from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+        from twisted.web import client
+
+        web: Any = client
         creator = self._tls.verified(host, port)
         inner: Any = HostnameEndpoint(self._reactor, address, port, timeout=_CONNECT_TIMEOUT)
-        return _web.Agent.usingEndpointFactory(self._reactor, _OneEndpoint(wrapClientTLS(creator, inner)))
+        return web.Agent.usingEndpointFactory(self._reactor, _OneEndpoint(wrapClientTLS(creator, inner)))
+
+
+#  Twisted's HTTP client, 2 MB, is loaded with the first page.
+def _headers(fields: dict[str, list[str]]) -> Any:
+    from twisted.web.http_headers import Headers
+
+    return Headers(fields)
+
+
+def _producer(body: bytes) -> Any:
+    from twisted.web import client
+
+    web: Any = client  #  without types
+    return web.FileBodyProducer(BytesIO(body))
 
 
 class _OneEndpoint:

@@ -109,6 +109,7 @@ class ReceivingDaemon:
 
     async def reload(self, config: Config) -> None:
         """Sessions keep the door they came in by. Listeners and folders are what they were until a restart."""
+        self._mailroom.prepare(config)
         certificates = _load_certificates(config, self._demands)
         people = People(config, self._logins, self._failures)
         self._office.use(config)

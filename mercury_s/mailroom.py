@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mercury_s.accounts import People
 from mercury_s.local.carrier import Extras, LocalCarrier
@@ -20,15 +20,15 @@ from mercury_s.local.maildrop import Maildrop
 from mercury_s.local.quota import Quotas
 from mercury_s.local.redeposit import Redeposit
 from shared.config.model import Config
-from shared.dns.resolver import Resolver
 from shared.mail.envelope import Envelope
 from shared.routing.decide import is_from_inside
+from shared.service.late import assure_same_program
 from shared.service.post_office import PostOffice
-from shared.transport.carrier import SmtpCarrier
-from shared.transport.pool import PoolLimits
 
-#  Delivery to a mailbox server on the same host or beside it: connections are kept while there is mail.
-_LIMITS = PoolLimits(first=4, most=16, idle_time=60.0)
+if TYPE_CHECKING:
+    from shared.dns.resolver import Resolver
+    from shared.transport.carrier import SmtpCarrier
+
 #  Seconds that deliveries begun before a reload may still take on their connections.
 _OLD_CONNECTIONS = 600.0
 
@@ -76,12 +76,30 @@ class Mailroom:
         if not config.local.lmtp:
             return None
         if self._server is None:
-            resolver = Resolver(config.dns.servers, config.dns.timeout)
-            carrier = SmtpCarrier(
-                reactor=self._reactor, helo=config.hostname, resolver=resolver, read_secret=_no_secret, limits=_LIMITS
-            )
-            self._server = (config, carrier, resolver)
+            self._server = self._connect(config)
         return LmtpDrop(self._server[1], lmtp_hop(config.local.lmtp), config.local.quota.over)
+
+    def prepare(self, config: Config) -> None:
+        """Before anything of `config` is in force. Raises StartTrouble when this daemon cannot do what it asks."""
+        if config.local.lmtp and self._server is None:
+            assure_same_program("local.lmtp")
+
+    def _connect(self, config: Config) -> tuple[Config, SmtpCarrier, Resolver]:
+        #  An SMTP client with its resolver: a tenth of this daemon's memory, and few have a mailbox server.
+        from shared.dns.resolver import Resolver
+        from shared.transport.carrier import SmtpCarrier
+        from shared.transport.pool import PoolLimits
+
+        resolver = Resolver(config.dns.servers, config.dns.timeout)
+        carrier = SmtpCarrier(
+            reactor=self._reactor,
+            helo=config.hostname,
+            resolver=resolver,
+            read_secret=_no_secret,
+            #  It is on the same host or beside it: connections are kept while there is mail.
+            limits=PoolLimits(first=4, most=16, idle_time=60.0),
+        )
+        return config, carrier, resolver
 
     def _retire(self, server: tuple[Config, SmtpCarrier, Resolver]) -> None:
         """Close what the old configuration used, once nothing travels on it any more."""

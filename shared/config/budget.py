@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from shared.config.problem import shown
 from shared.config.rate import Frequency
@@ -25,11 +25,13 @@ def parse_hours(value: object) -> Span:
         raise ValueError(f"{shown(text)}: {error}")
 
 
-def parse_zone(value: object) -> ZoneInfo:
+def parse_zone(value: object) -> tzinfo:
     """A name of the tz database."""
-    if isinstance(value, ZoneInfo):
+    if isinstance(value, tzinfo):
         return value
     text = parse_text(value)
+    from zoneinfo import ZoneInfo  # few sites have a zone of their own
+
     try:
         return ZoneInfo(text)
     except (OSError, ValueError, KeyError):
@@ -58,7 +60,7 @@ def parse_percent(value: object) -> int:
 
 
 HoursSpan = Annotated[Span, Parsed(parse_hours)]
-TimeZone = Annotated[ZoneInfo, Parsed(parse_zone)]
+TimeZone = Annotated[tzinfo, Parsed(parse_zone)]
 MailAddress = Annotated[Address, Parsed(parse_mail_address)]
 
 

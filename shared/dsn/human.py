@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from string import Formatter
 
 from shared.dsn.fate import Action, Fate
@@ -56,6 +55,8 @@ class Words:
 @cache
 def words_in(language: str) -> Words:
     """Read once. A language that we do not have is spoken in English."""
+    from importlib.resources import files  # with the first report, which most days do not have
+
     known = language if language in LANGUAGES else USUAL
     text = files("shared.dsn").joinpath("words", f"{known}.txt").read_text("utf-8")
     return Words(known, parse_words(text))

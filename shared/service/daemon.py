@@ -7,7 +7,6 @@ program with neither argument, lock nor service manager of its own: all it needs
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -128,6 +127,11 @@ def run_worker(name: str, number: int, build: Callable[[Config, Seat], Daemon]) 
 
 
 def _parse_arguments(name: str, argv: Sequence[str] | None) -> Path:
+    given = sys.argv[1:] if argv is None else argv
+    if len(given) == 2 and given[0] == "--config" and not given[1].startswith("-"):
+        return Path(given[1])  # as the units start us, without a parser that stays in memory
+    import argparse
+
     parser = argparse.ArgumentParser(prog=name, description="One of the daemons of the Mercury mail suite.")
     parser.add_argument(
         "--config",
@@ -136,7 +140,7 @@ def _parse_arguments(name: str, argv: Sequence[str] | None) -> Path:
         help="the configuration (default: $MERCURY_CONFIG, else %(default)s)",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {shared.__version__}")
-    return Path(parser.parse_args(argv).config)
+    return Path(parser.parse_args(given).config)
 
 
 def _load_or_exit(name: str, path: Path) -> Config:

@@ -10,16 +10,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol as Receiver
 from twisted.python.failure import Failure
-from twisted.web import client
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
-#  Both are without types.
-_web: Any = client
-_ssl: Any = ssl
 
 
 class BodyUnusable(OSError):
@@ -29,6 +24,7 @@ class BodyUnusable(OSError):
 def make_agent(reactor: Any, authorities: Path | None, timeout: float) -> Any:
     """Verifies the host's certificate by the file `authorities`, or the system's. `timeout` (seconds) is for the
     connection alone. Raises OSError when the file cannot be read or holds none."""
+    _web, _ssl = _libraries()
     if authorities is None:
         return _web.Agent(reactor, connectTimeout=timeout)
     blocks = authorities.read_bytes().split(_BEGIN)[1:]
@@ -36,6 +32,14 @@ def make_agent(reactor: Any, authorities: Path | None, timeout: float) -> Any:
         raise OSError(f"{authorities} holds no certificate")
     roots = _ssl.trustRootFromCertificates([_ssl.Certificate.loadPEM(_BEGIN + block) for block in blocks])
     return _web.Agent(reactor, _web.BrowserLikePolicyForHTTPS(roots), connectTimeout=timeout)
+
+
+def _libraries() -> tuple[Any, Any]:
+    """Loaded with the first question, as many never ask; both are without types."""
+    from twisted.internet import ssl
+    from twisted.web import client
+
+    return client, ssl
 
 
 async def read_body(response: Any, most: int) -> bytes:
@@ -69,7 +73,9 @@ class _Body(Receiver):
             self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        if not isinstance(reason.value, client.ResponseDone):
+        from twisted.web.client import ResponseDone
+
+        if not isinstance(reason.value, ResponseDone):
             self._fail("it ends too early")
         elif not self._received.called:
             self._received.callback(b"".join(self._pieces))

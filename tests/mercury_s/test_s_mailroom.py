@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
+import shared
 from mercury_s.accounts import People
 from mercury_s.auth.failures import Failures
 from mercury_s.mailroom import Mailroom
@@ -57,6 +58,20 @@ def test_connections_outlive_a_reload_that_is_about_something_else(tmp_path: Pat
         await room.close()
 
     asyncio.run(run())
+
+
+def test_a_daemon_from_before_an_upgrade_does_not_begin_with_lmtp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had not loaded yet would be of another program than what runs."""
+    room = mailroom(config(tmp_path))
+    with_lmtp = config(tmp_path, "lmtp: 'unix:/a'")
+    room.prepare(with_lmtp)
+    (tmp_path / "__init__.py").write_text("the next version\n")
+    monkeypatch.setattr(shared, "__file__", str(tmp_path / "__init__.py"))
+    room.prepare(config(tmp_path))
+    with pytest.raises(StartTrouble, match=r"'local.lmtp': Mercury was upgraded .* restart it"):
+        room.prepare(with_lmtp)
 
 
 @pytest.mark.parametrize(
