@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from shared.smtp.line_ends import has_only_crlf
+from shared.smtp.line_ends import DOT, has_dotted_line, has_only_crlf
 
 END_OF_DATA = b".\r\n"
 
@@ -53,8 +53,8 @@ class DotStuffer:
             return piece
         starts_with_dot = self._is_line_start and piece.startswith(b".")
         self._is_line_start = piece.endswith(b"\n")
-        if b"." in piece:
-            piece = piece.replace(b"\r\n.", b"\r\n..")
+        if has_dotted_line(piece):
+            piece = piece.replace(DOT, DOT + b".")
         return b"." + piece if starts_with_dot else piece
 
     def finish(self) -> bytes:
