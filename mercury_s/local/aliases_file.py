@@ -51,7 +51,8 @@ class AliasesFile:
 
     def refresh(self) -> None:
         """Read the files again if one has changed; at most one look a second."""
-        if any(file.has_changed() for file in self._files):
+        #  Asked several times for each message; a list, as a generator would cost more than what it asks.
+        if True in [file.has_changed() for file in self._files]:
             try:
                 self._read(missing_is_empty=False)
             except AliasesError as error:

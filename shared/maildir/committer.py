@@ -24,8 +24,8 @@ from shared.maildir.syncs import Syncs
 #  Every file of a batch holds a descriptor; a batch of this size has all the gain there is.
 LARGEST_BATCH = 128
 #  Patient files go when there are so many, or when the first of them has waited for so many seconds.
-PATIENT_BATCH = 64
-PATIENCE = 0.05
+PATIENT_BATCH = 96
+PATIENCE = 0.1
 
 
 class Committer:

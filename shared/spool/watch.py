@@ -8,8 +8,8 @@ overflow, and there may be no inotify at all. So whoever uses this also scans ev
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Protocol
 
 from twisted.python.filepath import FilePath
@@ -18,6 +18,9 @@ from twisted.python.filepath import FilePath
 SCAN_EVERY = 30.0
 
 _MOVED_TO = 0x80  #  IN_MOVED_TO of inotify(7): every way into new/ is a rename.
+#  struct inotify_event: watch, mask, cookie, octets of the name behind it, which is filled up with zeros.
+_NOTICE = struct.Struct("=iIII")
+_AT_ONCE = 64 * 1024
 
 
 class Watched(Protocol):
@@ -42,35 +45,50 @@ class LaneWatch:
 
     def start(self, found: Callable[[str], object]) -> None:
         """Call `found` with every name that appears, in the reactor's thread, until `stop`."""
-        self._inotify = self._begin(partial(_notice, found))
+        self._inotify = self._begin(found)
 
     def stop(self) -> None:
         if self._inotify is not None:
             inotify, self._inotify = self._inotify, None
             inotify.loseConnection()
 
-    def _begin(self, notice: Callable[..., None]) -> Any:
+    def _begin(self, found: Callable[[str], object]) -> Any:
         try:
             #  Here and not above: the import itself fails where the C library cannot be found by its name.
             from twisted.internet.inotify import INotify, INotifyError
         except ImportError:
             return None
+
+        class Names(INotify):
+            """One folder is watched, and only names matter: a path object for every notice is not made."""
+
+            def doRead(self) -> None:
+                _read_notices(self.fileno(), found)  # type: ignore[no-untyped-call]
+
         try:
-            inotify: Any = INotify(self._reactor)  # type: ignore[no-untyped-call]
+            inotify: Any = Names(self._reactor)  # type: ignore[no-untyped-call]
         except INotifyError:
             return None  #  The account has used up its inotify instances.
         inotify.startReading()
         try:
-            inotify.watch(FilePath(self._folder.encode()), mask=_MOVED_TO, callbacks=[notice])
+            inotify.watch(FilePath(self._folder.encode()), mask=_MOVED_TO)
         except INotifyError:
             inotify.loseConnection()
             return None
         return inotify
 
 
-def _notice(found: Callable[[str], object], watch: object, path: FilePath[bytes], mask: int) -> None:
-    if not mask & _MOVED_TO:
-        return  #  The folder itself went away or was unmounted.
-    name = os.fsdecode(path.basename())
-    if not name.startswith("."):
-        found(name)
+def _read_notices(descriptor: int, found: Callable[[str], object]) -> None:
+    try:
+        data = os.read(descriptor, _AT_ONCE)
+    except BlockingIOError:
+        return
+    position = 0
+    while position < len(data):
+        _, mask, _, size = _NOTICE.unpack_from(data, position)
+        position += _NOTICE.size
+        name = data[position : position + size].rstrip(b"\0")
+        position += size
+        #  Without it, the folder itself went away or was unmounted, or notices were lost.
+        if mask & _MOVED_TO and not name.startswith(b"."):
+            found(os.fsdecode(name))
