@@ -3,7 +3,7 @@
 The envelope sender, From and Sender become the account's address; Reply-To gets what stood in From, unless there is
 one. Every other octet of the message stays as it is. A DKIM signature over From no longer holds after that, and
 counts as none (RFC 6376 §6.1). Mail without a sender (reports) keeps having none. Not here: for which smarthost
-(`rewrite_sender`, shared/transport/carrier.py).
+(`rewrite_sender`, shared/transport/handover.py).
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ from shared.routing.terms import NO_TERMS, Terms
 from shared.service.notice import post_notice
 from shared.service.sending import SendingDaemon
 from shared.smtp.client_events import Finished
-from shared.transport.carrier import Witness
 from shared.transport.dial import Unreached
+from shared.transport.handover import Witness
 from shared.vantage.knock import Knock
 from shared.vantage.probe import Probe
 

@@ -87,19 +87,21 @@ class Mailroom:
     def _connect(self, config: Config) -> tuple[Config, SmtpCarrier, Resolver]:
         #  An SMTP client with its resolver: a tenth of this daemon's memory, and few have a mailbox server.
         from shared.dns.resolver import Resolver
+        from shared.tls.client import ClientTls
         from shared.transport.carrier import SmtpCarrier
+        from shared.transport.dial import Dialer
         from shared.transport.pool import PoolLimits
 
         resolver = Resolver(config.dns.servers, config.dns.timeout)
-        carrier = SmtpCarrier(
+        dialer = Dialer(
             reactor=self._reactor,
             helo=config.hostname,
             resolver=resolver,
+            tls=ClientTls(),
             read_secret=_no_secret,
-            #  It is on the same host or beside it: connections are kept while there is mail.
-            limits=PoolLimits(first=4, most=16, idle_time=60.0),
         )
-        return config, carrier, resolver
+        #  It is on the same host or beside it: connections are kept while there is mail.
+        return config, SmtpCarrier(dialer, limits=PoolLimits(first=4, most=16, idle_time=60.0)), resolver
 
     def _retire(self, server: tuple[Config, SmtpCarrier, Resolver]) -> None:
         """Close what the old configuration used, once nothing travels on it any more."""

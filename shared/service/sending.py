@@ -24,8 +24,9 @@ from shared.service.status_file import UNUSABLE_KEYS
 from shared.service.trouble import StartTrouble
 from shared.tls.client import ClientTls, TrustUnusable
 from shared.transport.bounds import AttemptBounds
-from shared.transport.carrier import InNameOf, SmtpCarrier, Witness
-from shared.transport.dial import TokenSource
+from shared.transport.carrier import SmtpCarrier
+from shared.transport.dial import Dialer, TokenSource
+from shared.transport.handover import InNameOf, Witness
 from shared.transport.steward import Steward
 
 MakePlanner = Callable[[Config, RoutingTable, Resolver], RoutePlanner]
@@ -172,20 +173,25 @@ class SendingDaemon:
             raise StartTrouble(f"verify certificates: {trouble}", "see `direct.authorities`") from trouble
 
     def _make_carrier(self) -> SmtpCarrier:
-        return SmtpCarrier(
+        bounds = AttemptBounds() if self._lane is Lane.DIRECT else None
+        dialer = Dialer(
             reactor=self._reactor,
             helo=self._config.hostname,
             resolver=self._resolver,
-            read_secret=self._read_secret,
             tls=self._make_tls(),
-            bounds=AttemptBounds() if self._lane is Lane.DIRECT else None,
+            read_secret=self._read_secret,
+            tokens=self._tokens,
+            spares_dead=bounds is not None,
+        )
+        return SmtpCarrier(
+            dialer,
+            bounds=bounds,
             are_smarthosts=self._lane is Lane.RELAY,
             unreached=self._say_unreached,
             witness=self._witness(),
             steward=self._steward,
             in_name_of=self._in_name_of,
             sign=self._signing(),
-            tokens=self._tokens,
         )
 
     def _signing(self) -> Signing | None:

@@ -81,7 +81,7 @@ def signs(config: Config, is_relay: bool) -> bool:
 
 
 class Signing:
-    """Satisfies shared.transport.carrier.Sign. `read` gives the content of a key's file, or raises ValueError."""
+    """Satisfies shared.transport.handover.Sign. `read` gives the content of a key's file, or raises ValueError."""
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -75,7 +76,7 @@ class Dialer:
         resolver: AddressLookup,
         tls: ClientTls,
         read_secret: Callable[[str], str],
-        make_nonce: Callable[[], str],
+        make_nonce: Callable[[], str] = secrets.token_urlsafe,
         connect_timeout: float = 30.0,
         source_addresses: tuple[str, ...] = (),
         chance: Callable[[], float] = random.random,
@@ -84,7 +85,8 @@ class Dialer:
     ) -> None:
         self._tokens = tokens
         self._spares_dead = spares_dead
-        self._reactor = reactor
+        self.reactor = reactor
+        self.chance = chance
         self._helo = helo
         self._resolver = resolver
         self._tls = tls
@@ -191,7 +193,7 @@ class Dialer:
             return Unreached(Ended(End.TLS, None, printable(str(error))), host)
         except ValueError as error:
             return Unreached(Ended(End.TLS, None, printable(f"no certificate can name it: {error}")), host)
-        protocol = SmtpConnection(self._reactor, conversation, tls, hop.implicit_tls, host, opened)
+        protocol = SmtpConnection(self.reactor, conversation, tls, hop.implicit_tls, host, opened)
         factory = _OneConnection(protocol, lambda why: opened(protocol, Ended(End.UNREACHABLE, None, why)))
         connector = self._connect(hop, address, factory)
         try:
@@ -202,10 +204,10 @@ class Dialer:
 
     def _connect(self, hop: NextHop, address: str, factory: ClientFactory) -> Any:
         if hop.socket_path:
-            return self._reactor.connectUNIX(hop.socket_path, factory, self._connect_timeout)
+            return self.reactor.connectUNIX(hop.socket_path, factory, self._connect_timeout)
         version = ip_address(address.partition("%")[0]).version
         source = _by_family(hop.source).get(version) if hop.source else self._sources.get(version)
-        return self._reactor.connectTCP(
+        return self.reactor.connectTCP(
             address, hop.port, factory, self._connect_timeout, (source, 0) if source else None
         )
 

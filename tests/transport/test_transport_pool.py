@@ -264,7 +264,7 @@ async def test_what_is_over_is_forgotten() -> None:
         await net.refuse()
         await leg
     await net.settle()
-    assert not net.carrier._pools
+    assert not net.carrier.connections()
 
 
 @played

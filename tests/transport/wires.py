@@ -20,6 +20,7 @@ from shared.routing.next_hop import NO_MORE_TRUST, NextHop, Tls, Trust
 from shared.tls.client import ClientTls, RememberedServer
 from shared.transport.carrier import SmtpCarrier
 from shared.transport.connection import SmtpConnection
+from shared.transport.dial import Dialer
 from shared.transport.pool import PoolLimits
 
 MESSAGE = BytesContent(b"Subject: greetings\r\n\r\nHello.\r\n")
@@ -27,6 +28,7 @@ EHLO = ("250-mx.example", "250-PIPELINING", "250-8BITMIME", "250 SIZE 1000000")
 TLS_EHLO = ("250-mx.example", "250-PIPELINING", "250-STARTTLS", "250 AUTH PLAIN")
 TAKEN = ("250 2.1.0 ok", "250 2.1.5 ok", "354 go")
 BUFFER = 65536
+OF_THE_DIALER = ("tls", "connect_timeout", "source_addresses", "tokens")
 
 
 class Handle:
@@ -149,11 +151,13 @@ class Net:
         self.secrets: dict[str, str] = {"secret": "s3cret"}
         self.asked: list[str] = []
         more.setdefault("limits", PoolLimits(first=2, most=4))
-        more.setdefault("tls", TrustingTls())
-        self.carrier = SmtpCarrier(
+        dialling = {key: more.pop(key) for key in OF_THE_DIALER if key in more}
+        dialer = Dialer(
             reactor=self.reactor, helo="me.example", resolver=self, read_secret=self.read_secret,
-            make_nonce=lambda: "n" * 20, chance=lambda: 0.5, **more,
+            make_nonce=lambda: "n" * 20, chance=lambda: 0.5, spares_dead=more.get("bounds") is not None,
+            **{"tls": TrustingTls(), **dialling},
         )  # fmt: skip
+        self.carrier = SmtpCarrier(dialer, **more)
         self._met = 0
 
     async def addresses(self, host: str) -> Answer[tuple[str, ...]]:
