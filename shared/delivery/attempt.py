@@ -18,6 +18,7 @@ from shared.delivery.detour import Detour, FindHops
 from shared.delivery.same_host import same_host_first
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
+from shared.mail.light import light
 from shared.mail.outcome import Deferred, Delivered, Feedback, Outcome
 from shared.mail.reply import Reply
 from shared.observe import events
@@ -51,6 +52,7 @@ class Crew:
     find_hops: FindHops
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Load:
     """What is carried. `may_have_it`: see same_host.py. `keep` makes deliveries durable before more of it is carried:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from shared.mail.light import light
 from shared.mail.reply import Reply
 
 
@@ -23,6 +24,7 @@ class Feedback(Enum):
     TURNED_AWAY = "turned away"
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The next hop has taken responsibility. `passes_dsn`: it will report success itself (RFC 3461 §5.2). `detail`
@@ -34,6 +36,7 @@ class Delivered:
     passes_dsn: bool = False
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Deferred:
     """Try again later. `maybe_delivered`: the connection was lost after the final dot (RFC 1047).
@@ -50,6 +53,7 @@ class Deferred:
     feedback: Feedback | None = field(default=None, compare=False)
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Failed:
     """It will never work: report it to the sender."""

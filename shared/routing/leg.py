@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.mail.envelope import Recipient
+from shared.mail.light import light
 from shared.mail.outcome import Outcome
 from shared.routing.next_hop import NextHop
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Leg:
     """`destination` names what concurrency and back-off are counted by, and what the operator reads:
@@ -23,6 +25,7 @@ class Leg:
     most: int = 0
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Where the unfinished recipients of an entry go. `settled` are those whose outcome needs no journey

@@ -8,6 +8,7 @@ from enum import Enum
 
 from shared.mail.envelope import Recipient
 from shared.mail.lacks import Lacks
+from shared.mail.light import light
 from shared.mail.outcome import Outcome
 from shared.mail.reply import Reply
 from shared.smtp.client_login import Login
@@ -73,6 +74,7 @@ class Opened:
     extensions: Extensions
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A message is through: an outcome for each of its recipients.

@@ -13,6 +13,7 @@ from shared.mail.address import Address
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.lacks import Lacks
+from shared.mail.light import light
 from shared.mail.outcome import Deferred, Failed, Outcome
 from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop
@@ -31,6 +32,7 @@ Witness = Callable[[Leg, NextHop, Finished | Unreached], object]
 Came = tuple[Sequence[Recipient], Unreached | None]
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Load:
     """What is carried. `deadline`: of the reactor's clock, when the attempt is over if no server has begun to take
