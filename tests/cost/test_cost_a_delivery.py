@@ -43,7 +43,7 @@ def test_a_message_into_a_maildir(tmp_path: Path) -> None:
     """From the leg to the outcome; the batch is of one message, and its syncs are one by one."""
     accounts = parse_accounts(b"anna@hq.example: {}\n", "users")
     carrier = LocalCarrier(
-        Directory(["hq.example"], lambda: accounts, lambda: {}),
+        Directory(["hq.example"], lambda: accounts, dict),
         MailboxFolders(f"{tmp_path}/{{domain}}/{{user}}"),
         Maildrop(PromptCommitter(), MessageNames("hq", 42, lambda: 1000.0)),
         None,  # type: ignore[arg-type]
