@@ -21,8 +21,8 @@ from shared.admin.progress import Progress
 from shared.admin.spool import spool_of
 from shared.mail.reply import printable
 from shared.observe.log import EventLog
-from shared.service.acts import VERBS, Act, End, audited
-from shared.service.control_client import Unanswered, ask, let_go, socket_path
+from shared.service.acts import RETRY, VERBS, Act, End, audited
+from shared.service.control_client import Unanswered, ask, let_go, relent, socket_path
 from shared.service.operator import Hands
 from shared.service.site_words import table_in_force
 from shared.spool.owner import Owner
@@ -58,6 +58,8 @@ def _on_the_spool(office: Office, act: Act, yes: bool, as_json: bool) -> None:
     config = office.config
     audit = AuditLog(config.state, time.time, owner_of(config.spool))
     try:
+        if act.verb == RETRY:
+            asyncio.run(relent(config.run))
         with _hands(office, act) as hands:
             ends = audited(act, found, hands, config, audit, "spool")
             sys.exit(asyncio.run(_show(ends, Progress(act.verb, total=len(found)), as_json)))

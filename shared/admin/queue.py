@@ -88,10 +88,19 @@ def _row(entry: QueueEntry, now: float) -> tuple[str, ...]:
     if len(recipients) > 1:
         to += f" +{len(recipients) - 1}"
     sender = entry.sender or ("<>" if entry.envelope else "")
-    return entry.id, age(now - entry.arrived), octets(entry.size), sender, to, _state(entry, now), entry.last_error
+    return (
+        entry.id,
+        age(now - entry.arrived),
+        octets(entry.size),
+        sender,
+        to,
+        state_text(entry, now),
+        entry.last_error,
+    )
 
 
-def _state(entry: QueueEntry, now: float) -> str:
+def state_text(entry: QueueEntry, now: float) -> str:
+    """Its lane, when it is tried next, and how often it was."""
     if entry.state != WAITING:
         return f"{entry.lane.word}: {entry.state}" if entry.lane.word != entry.state else entry.state
     due = "due" if entry.next_attempt <= now else when(entry.next_attempt, now)
@@ -169,7 +178,7 @@ def _shown(entry: QueueEntry, now: float) -> dict[str, str]:
     details = {key: str(value) for key, value in _details(entry).items() if value}
     return {
         "id": entry.id,
-        "state": _state(entry, now),
+        "state": state_text(entry, now),
         "from": entry.sender or "<>",
         **{f"to {number}": address for number, address in enumerate(entry.recipients, 1)},
         **{f"settled {number}": address for number, address in enumerate(entry.settled, 1)},

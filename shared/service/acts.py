@@ -30,6 +30,7 @@ from shared.spool.queue_entry import QUEUED, QueueEntry
 from shared.spool.selection import Selection
 from shared.state.audit import AuditLog, Caller
 
+RETRY = "retry"
 MOVING = (Lane.LOCAL, Lane.RELAY, Lane.DIRECT)
 HIGHEST = 9  #  RFC 6710
 
@@ -46,7 +47,7 @@ class Verb:
 
 
 VERBS: Mapping[str, Verb] = {
-    "retry": Verb(MOVING, "is tried now"),
+    RETRY: Verb(MOVING, "is tried now"),
     #  What the configuration holds can be held by hand too, and stays then.
     "hold": Verb(QUEUED, "is held"),
     "release": Verb((Lane.HOLD,), "is released"),
@@ -151,7 +152,7 @@ def _do(act: Act, hands: Hands, desk: Callable[[], Desk], entry: QueueEntry) -> 
 
 
 _PLAIN: Mapping[str, Callable[[Hands, QueueEntry], Awaitable[None]]] = {
-    "retry": operator.retry,
+    RETRY: operator.retry,
     "hold": operator.hold,
     "release": operator.release,
     "remove": operator.remove,

@@ -14,6 +14,7 @@ from shared.spool.queue_entry import QueueEntry
 #  How long an operator waits for a delivery to end.
 LET_GO_SECONDS = 10.0
 _MOMENT = 0.2
+_SENDERS, _RELENT_SECONDS = ("mercury-c", "mercury-e"), 3.0
 
 
 class Unanswered(Exception):
@@ -36,6 +37,8 @@ async def ask(path: Path, request: Mapping[str, Any], seconds: float = 10.0) -> 
     """The lines of the answer but the last. `seconds` may pass without a line. Raises Unanswered."""
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_unix_connection(path, limit=LONGEST_REQUEST), seconds)
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise Unanswered(f"{path.stem} does not run here: nobody answers at {path}", is_down=True) from error
     except (OSError, TimeoutError) as error:
         raise Unanswered(f"{path}: nobody answers ({error})", is_down=True) from error
     try:
@@ -55,6 +58,19 @@ async def ask(path: Path, request: Mapping[str, Any], seconds: float = 10.0) -> 
         raise Unanswered(f"{path}: no answer ({error or 'in time'})") from error
     finally:
         writer.close()
+
+
+async def relent(run: Path) -> None:
+    """Before mail is tried again at somebody's word: have those who send it dial whom they leave alone for a minute.
+
+    Who does not run remembers nothing, and who does not answer goes on as it is.
+    """
+    for daemon in _SENDERS:
+        try:
+            async for _ in ask(socket_path(run, daemon), {"do": "relent"}, _RELENT_SECONDS):
+                pass
+        except Unanswered:
+            continue
 
 
 async def let_go(run: Path, entry: QueueEntry, owner: str, seconds: float = LET_GO_SECONDS) -> str:

@@ -18,9 +18,9 @@ from shared.config.model import Config
 from shared.observe.log import log
 from shared.routing.lane import Lane
 from shared.service.accounts import account_of, login_of, viewers_of
-from shared.service.acts import Act, audited
+from shared.service.acts import RETRY, Act, audited
 from shared.service.control import Answer, ControlSocket, Denied, Peer, Rights, Service
-from shared.service.control_client import Unanswered, ask, let_go, socket_path
+from shared.service.control_client import Unanswered, ask, let_go, relent, socket_path
 from shared.service.life import Daemon, Progressing, Reloaded
 from shared.service.onlooker import tell_dialogues
 from shared.service.operator import NAME, Hands, lane_of
@@ -44,6 +44,14 @@ class Telling(Protocol):
 
     async def wait_for(self, lane: Lane, name: str, seconds: float) -> bool:
         """Until the entry is no longer in flight here; False when the time was over before."""
+
+
+@runtime_checkable
+class Relenting(Protocol):
+    """A daemon that for some time does not try again whom it could not reach."""
+
+    def relent(self) -> None:
+        """Try them now."""
 
 
 class Controlled:
@@ -77,6 +85,8 @@ class Controlled:
             services["reload"] = Service(self._reload)
         if reload is not None and acts:
             services["act"] = Service(self._act)
+        if isinstance(daemon, Relenting):
+            services["relent"] = Service(self._relent)
         self._socket = ControlSocket(socket_path(config.run, name), services, self._rights)
 
     async def start(self) -> None:
@@ -138,6 +148,11 @@ class Controlled:
         told = {"changed": list(done.changed), "restart": list(done.restart)}
         yield {"daemon": self._name, "status": self.status(), **told}
 
+    async def _relent(self, request: Mapping[str, Any], peer: Peer) -> Answer:
+        assert isinstance(self._daemon, Relenting), "only who can is asked to"
+        self._daemon.relent()
+        yield {"daemon": self._name}
+
     async def _act(self, request: Mapping[str, Any], peer: Peer) -> Answer:
         """The same as the `mercury` command does on the spool, in the name of who asks."""
         act, config = _act_of(request, peer), self._config
@@ -158,6 +173,8 @@ class Controlled:
                     yield {"id": entry.id, "lane": entry.lane.word}
                 return
             await hands.in_thread(owner.begin)
+            if act.verb == RETRY:
+                await relent(config.run)
             with closing(AuditLog(config.state, time.time)) as audit:
                 async for end in audited(act, entries, hands, config, audit, self._name):
                     yield end.as_json()

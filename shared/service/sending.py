@@ -149,6 +149,10 @@ class SendingDaemon:
         flights = [{"id": id, "age": round(now - since, 1)} for id, since in self._runner.flights()]
         return [*flights, *self._carrier.connections()]
 
+    def relent(self) -> None:
+        """Satisfies shared.service.controlled.Relenting."""
+        self._carrier.relent()
+
     async def wait_for(self, lane: Lane, name: str, seconds: float) -> bool:
         return lane is not self._lane or await self._runner.wait_for(name, seconds)
 

@@ -49,6 +49,11 @@ class BackOff(Generic[K, W]):
     def note_success(self, key: K) -> None:
         self._failures.pop(key, None)
 
+    def relent(self) -> None:
+        """Who is remembered may be tried at once; one who fails again waits for longer, as before."""
+        for failure in self._failures.values():
+            failure.until = 0.0
+
     def recall(self, key: K) -> W | None:
         """Why `key` is not to be tried now; None when it may be."""
         known = self._failures.get(key)

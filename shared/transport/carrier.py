@@ -61,7 +61,8 @@ class SmtpCarrier:
         self._seconds: Callable[[], float] = reactor.seconds
         self._bounds = bounds
         self._unreached = unreached
-        back_off: BackOff[NextHop, Unreached] = BackOff(reactor.seconds, dialer.chance)
+        self._relent = dialer.relent
+        self._back_off = back_off = BackOff[NextHop, Unreached](reactor.seconds, dialer.chance)
         self._health = Health(reactor, dialer.dial, back_off, steward) if are_smarthosts else None
         self._pools = HopPools(reactor, dialer, limits, back_off, steward if are_smarthosts else None)
         self._desk = Handover(self._pools, self._deadline, are_smarthosts, sign, witness, steward, in_name_of)
@@ -78,6 +79,11 @@ class SmtpCarrier:
                 self._note_health(hops[0], None, len(hops) > 1)
                 return given.outcomes
         return await self._carry_on(load, hops, passed_over, given)
+
+    def relent(self) -> None:
+        """Somebody says that it may go now: who did not answer a moment ago is dialled again."""
+        self._back_off.relent()
+        self._relent()
 
     def connections(self) -> list[dict[str, str | int]]:
         """Those to each next hop, as they are now."""

@@ -109,6 +109,10 @@ class Dialer:
             return await self._dial_again(hop, login, result)
         return result
 
+    def relent(self) -> None:
+        """No address counts as dead for now."""
+        self._dead_addresses.relent()
+
     async def _dial_again(
         self, hop: NextHop, login: Login, refusal: SmtpConnection | Unreached
     ) -> SmtpConnection | Unreached:

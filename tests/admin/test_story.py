@@ -69,9 +69,28 @@ def test_a_torn_line_is_passed_over(desk: Desk) -> None:
 def test_a_step_is_one_printable_line(desk: Desk) -> None:
     desk.deferred(desk.put(ONE), Lane.RELAY, "451 4.7.1 Grey\x1blisted")
     lines = desk.run("queue", "trail", ONE).stdout.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     said = "deferred <joe@branch.example> by smtp.isp.example:587: 451 4.7.1 Grey\\x1blisted"
     assert lines[1].endswith(f"MercuryC  {said}")
+    assert lines[2].startswith("now ") and "relay: due, tried 1x, for <joe@branch.example>" in lines[2]
+
+
+def test_attempts_that_ended_alike_are_told_once_and_counted(desk: Desk) -> None:
+    name = desk.put(ONE, to=("joe@branch.example", "eve@branch.example"))
+    desk.deferred(name, Lane.RELAY, *["451 4.7.1 Greylisted"] * 9, "451 4.3.0 full")
+    desk.deferred(name, Lane.RELAY, "450 4.2.2 over quota", "450 4.2.2 over quota", recipient="eve@branch.example")
+    told = [line[25:] for line in desk.run("queue", "trail", ONE).stdout.splitlines() if "MercuryC" in line]
+    assert sum("Greylisted" in line for line in told) == 1
+    assert sum("<joe@branch.example> the same 8 times more, up to here" in line for line in told) == 1
+    assert sum("<eve@branch.example> the same again" in line for line in told) == 1
+    assert sum("451 4.3.0 full" in line for line in told) == 1
+    assert len(desk.run("queue", "trail", ONE, "--json").stdout.splitlines()) == 13, "programs get all of them"
+
+
+def test_the_trail_says_why_a_message_is_held(desk: Desk) -> None:
+    desk.put(ONE, Lane.HOLD, to=("x@y.held.example",))
+    last = desk.run("queue", "trail", ONE).stdout.splitlines()[-1]
+    assert "hold: held, for <x@y.held.example>" in last and "for *.held.example: hold" in last and "given up" not in last
 
 
 def test_the_story_of_a_report_names_the_message_it_is_about(desk: Desk) -> None:

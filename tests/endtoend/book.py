@@ -20,7 +20,7 @@ _EXAMPLES = (
     QUEUE_ID,
     r"\d{4}-\d\d-\d\d",
     r"\d\d:\d\d:\d\d(?:\.\d+)?",
-    r"\b\d+(?:\.\d+)? [kMG]?B\b",
+    r"\b\d+(?:\.\d+)? (?:[KMG]i)?B\b",
     r"\b\d+(?:\.\d+)?[dhms](?:\d+[hms])?\b",
     r"\bpid \d+",
 )

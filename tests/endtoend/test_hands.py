@@ -10,13 +10,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from clients import Raw
 from deadline import eventually
 from mailsite import ROOT, Site
-from peers import FarEnd
+from peers import FarEnd, SmtpSink
+from process import free_port
+from setting import Stage
 
 from shared.spool.queue_entry import list_entries
 from shared.spool.spool import Spool
@@ -102,6 +105,21 @@ def test_what_is_in_flight_is_held_when_its_attempt_has_ended(site: Site) -> Non
         assert hold.returncode == 0 and "is held" in said
         found = entry(site, queue_id)
         assert (found["lane"], found["state"], found["attempts"]) == ("hold", "held", 1)
+
+
+def test_who_asks_for_another_try_gets_one_although_nobody_answered_a_moment_ago(
+    site: Site, stage: Stage, tmp_path: Path
+) -> None:
+    site.config["retry"] = {"first": "1h", "longest": "1h", "lifetime": "5h", "bounce_lifetime": "5h"}
+    sink = SmtpSink(tmp_path, free_port("127.0.0.1"))
+    site.relay_to(sink.hop)
+    site.write_config()
+    site.start("sc")
+    queue_id = submitted(site, "token-again-.")
+    eventually(lambda: entry(site, queue_id).get("attempts"), what="a first attempt that failed")
+    stage.peer(sink)
+    assert site.mercury("queue", "retry", queue_id).returncode == 0
+    eventually(site.is_empty, what="delivery by the attempt that was asked for; the next is in an hour")
 
 
 def test_a_message_goes_by_the_host_that_the_operator_names(site: Site, far_end: FarEnd) -> None:

@@ -26,6 +26,17 @@ def test_pauses_double_up_to_a_limit_and_end_with_a_success() -> None:
     memory.note_success("never known")
 
 
+def test_who_is_given_another_chance_has_one_and_no_more() -> None:
+    now = 10.0
+    memory: BackOff[str, str] = BackOff(lambda: now, lambda: 0.5)
+    memory.note_failure("a", "dead")
+    memory.relent()
+    assert memory.recall("a") is None
+    memory.note_failure("a", "still dead")
+    now += FIRST
+    assert memory.recall("a") == "still dead", "the pauses go on to grow"
+
+
 def test_the_memory_is_bounded() -> None:
     now = 0.0
     memory: BackOff[int, str] = BackOff(lambda: now, lambda: 0.5)
