@@ -90,7 +90,9 @@ def test_attempts_that_ended_alike_are_told_once_and_counted(desk: Desk) -> None
 def test_the_trail_says_why_a_message_is_held(desk: Desk) -> None:
     desk.put(ONE, Lane.HOLD, to=("x@y.held.example",))
     last = desk.run("queue", "trail", ONE).stdout.splitlines()[-1]
-    assert "hold: held, for <x@y.held.example>" in last and "for *.held.example: hold" in last and "given up" not in last
+    assert (
+        "hold: held, for <x@y.held.example>" in last and "for *.held.example: hold" in last and "given up" not in last
+    )
 
 
 def test_the_story_of_a_report_names_the_message_it_is_about(desk: Desk) -> None:
