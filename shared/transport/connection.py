@@ -30,7 +30,7 @@ from shared.smtp.ehlo import Extensions
 from shared.smtp.judge import End
 from shared.tls.client import RememberedServer, channel_binding, verification_problem
 from shared.transport.pace import Pace, PacedWriter
-from shared.transport.prompt import hasten_tls
+from shared.transport.prompt_tls import start_tls
 from shared.transport.reason import explain
 
 #  How long a connection that is being closed may take to send what is left.
@@ -244,9 +244,10 @@ class SmtpConnection(Protocol):
     def _start_tls(self) -> None:
         is_tcp, self._socket = self._socket is not None, None
         transport: Any = self.transport
-        transport.startTLS(self._tls)
         if is_tcp:
-            hasten_tls(transport)
+            start_tls(transport, self._tls, True)
+        else:
+            transport.startTLS(self._tls)
 
     def _close(self, ended: Ended) -> None:
         self._socket = None

@@ -17,6 +17,8 @@ from twisted.internet.address import IPv6Address
 from twisted.python import log
 from twisted.python.failure import Failure
 
+from shared.transport.prompt_tls import start_tls
+
 _MOST_ACCEPTS = 12
 _MOST_AT_ONCE = 64 * 1024
 #  As Twisted has it: one for all, since nothing of a connection is in it.
@@ -77,7 +79,6 @@ class PromptServer(tcp.Server):
             self.reactor._disconnectSelectable(self, why, True)
 
     def write(self, data: bytes) -> None:
-        #  As _must_wait has it: this is asked for each reply.
         if self.TLS or self.dataBuffer or self._tempDataBuffer or self.disconnecting or not self.connected:
             super().write(data)  # type: ignore[no-untyped-call]
             return
@@ -93,20 +94,23 @@ class PromptServer(tcp.Server):
             super().write(data[sent:])  # type: ignore[no-untyped-call]
 
     def startTLS(self, context: Any, normal: bool = True) -> None:
-        super().startTLS(context, normal)  # type: ignore[no-untyped-call]
-        hasten_tls(self)
+        start_tls(self, context, not normal)
 
     def loseConnection(self) -> None:
-        if self._must_wait():
+        if self.TLS:
             super().loseConnection()  # type: ignore[no-untyped-call]
+        else:
+            self.leave()
+
+    def leave(self) -> None:
+        """The end of the connection itself, when TLS, if there is any, has said its last word."""
+        #  Something stands before what comes next, or there is nobody to hear it.
+        if self.dataBuffer or self._tempDataBuffer or self.disconnecting or not self.connected:
+            FileDescriptor.loseConnection(self)  # type: ignore[no-untyped-call]
             return
         self.disconnecting = self.ends_at_once = True
         self.reactor.removeReader(self)
         asyncio.get_running_loop().call_soon(self._finish)
-
-    def _must_wait(self) -> bool:
-        """Whether something stands before what comes next, or there is nobody to hear it."""
-        return bool(self.TLS or self.dataBuffer or self._tempDataBuffer or not self.connected or self.disconnecting)
 
     def _finish(self) -> None:
         """The end in good order, as connectionLost brings it about, of one that neither reads nor has to write."""
@@ -125,25 +129,6 @@ class PromptServer(tcp.Server):
         if self.connected:
             self.reactor.removeReader(self)
             self.connectionLost(Failure(why))  # type: ignore[no-untyped-call]
-
-
-def hasten_tls(connection: Any) -> None:
-    """What TLS makes of our words leaves at once, too. `connection` is Twisted's; its startTLS has just returned.
-
-    Between its TLS and its socket Twisted puts an object whose `write` queues; this one queues what does not fit.
-    """
-
-    def write(data: bytes) -> None:
-        it = connection
-        if not (it.dataBuffer or it._tempDataBuffer) and it.connected and not it.disconnecting:
-            try:
-                data = data[it.socket.send(data) :]
-            except OSError:
-                pass  #  The loop finds the same, and then tells the protocol.
-        if data:
-            FileDescriptor.write(it, data)
-
-    connection.protocol.transport.write = write
 
 
 class _Listening(socket.socket):
