@@ -24,6 +24,8 @@ from shared.smtp.server import ServerConversation
 _MOST_BACKLOG = 512 * 1024
 #  So much is read at once, and so much while a large message comes: a turn of the loop costs as much for a little.
 _READ, _READ_OF_MUCH = 64 * 1024, 256 * 1024
+#  A read that brought this much will not be the last.
+_MUCH = 60 * 1024
 
 
 class Handover:
@@ -118,14 +120,12 @@ class Handover:
         acceptance = self.acceptance
         assert acceptance is not None
         acceptance.write(data)
-        backlog = acceptance.backlog()
-        if backlog:
-            if not self._comes_much:
-                self._comes_much = True
-                self._wire.read_at_once(_READ_OF_MUCH)
-            if backlog > _MOST_BACKLOG:
-                self._wire.pause()
-                acceptance.on_drained(self._drained)
+        if len(data) > _MUCH and not self._comes_much:
+            self._comes_much = True
+            self._wire.read_at_once(_READ_OF_MUCH)
+        if acceptance.backlog() > _MOST_BACKLOG:
+            self._wire.pause()
+            acceptance.on_drained(self._drained)
 
     def _drained(self) -> None:
         if not self._is_gone:

@@ -154,9 +154,9 @@ def test_a_slow_disk_pauses_the_client_until_it_has_caught_up() -> None:
 def test_much_is_read_at_once_only_while_a_large_message_comes(end: bytes) -> None:
     visit = open_session()
     visit.say(HELLO + ENVELOPE + b"DATA\r\nSubject: x\r\n\r\n")
+    visit.say(b"a\r\n" * 20_000)
     assert visit.wire.most_at_once == 0
-    visit.depositor.backlog = 1
-    visit.say(b"more\r\n")
+    visit.say(b"a\r\n" * 21_000)
     assert visit.wire.most_at_once == 256 * 1024 and not visit.wire.is_paused
     visit.say(end)
     assert visit.wire.most_at_once == 64 * 1024
