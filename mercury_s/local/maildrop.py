@@ -50,9 +50,26 @@ class Commits(Protocol):
     ) -> None: ...
 
 
+#  What the operator does about it.
+_ADVICE = {
+    errno.EACCES: "it must belong to the account of MercuryS",
+    errno.EROFS: "under systemd `mercury setup` opens the folders that the configuration names",
+}
+
+
 def defer(error: OSError) -> Deferred:
     """The outcome that `error` means for a recipient; paths are for the operator only."""
-    return Deferred(_REPLIES.get(error.errno or 0, _TROUBLE), detail=str(error))
+    return Deferred(_REPLIES.get(error.errno or 0, _TROUBLE), detail=_detail(error))
+
+
+def _detail(error: OSError) -> str:
+    """The Maildir and not the file in it, so that one fault is told in the same words each time."""
+    if not isinstance(error.filename, str):
+        return str(error)
+    path = Path(error.filename)
+    folder = next((part.parent for part in (path, path.parent) if part.name in ("tmp", "new", "cur")), path)
+    advice = _ADVICE.get(error.errno or 0)
+    return f"{folder}: {error.strerror}{f'; {advice}' if advice else ''}"
 
 
 class Maildrop:

@@ -10,19 +10,24 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from shared.admin.ports import listening, taken_port
 from shared.admin.unit_files import (
     ADMIN,
     CONFIG,
     DAEMONS,
+    FOLDERS,
     PAGE,
     PRESET,
     PROGRAMS,
     VENDOR,
     WAYS,
     first_configuration,
+    folder_files,
     general_files,
     preset,
     socket_files,
@@ -92,21 +97,44 @@ def plan_setup(host: Host, way: str) -> Iterator[Step]:
     yield from host.put(PRESET, preset(way))
     yield host.tool("systemd-sysusers", "mercury.conf")
     yield host.tool("systemd-tmpfiles", "--create", "mercury.conf")
-    config = host.at(CONFIG)
-    if not config.exists():
+    if not host.at(CONFIG).exists():
         yield Step(f"write {CONFIG}", lambda: _write_config(host, first_configuration(way)))
-    listeners = [(one.address, one.port) for one in load(config).receive.listeners] if config.exists() else [("", 25)]
+    config = load(host.at(CONFIG)) if host.at(CONFIG).exists() else None  # a rehearsal has none
+    listeners = [(one.address, one.port) for one in config.receive.listeners] if config else [("", 25)]
+    _refuse_taken(host, listeners)
+    opened = list(_open_folders(host, folder_files(host.folders, config) if config else {}))
+    yield from opened
     sockets = socket_files(host.folders, listeners)
     new = list(_put_all(host, sockets))
     names = [Path(path).name for path in sockets]
-    if new and host.is_live:
-        yield host.systemctl("stop", "mercury-s.service")  # it may hold the ports itself
     yield from new
-    yield from _drop_sockets(host, keep=names)
-    yield from _enable(host, way, names, is_changed=bool(changed))
+    dropped = list(_drop_sockets(host, keep=names))
+    yield from dropped
+    yield from _enable(host, way, names)
+    if host.is_live:
+        #  MercuryS ends before its new sockets are opened: systemd opens none for a service that runs.
+        #  One job does both, so that no client starts it in between.
+        yield from [host.systemctl("restart", "mercury-s.service")] if new else []
+        yield host.systemctl("start", *names, "mercury.target")
+        again = WAYS[way] + (PAGE,) if changed or opened else ("mercury-s",) if dropped and not new else ()
+        yield from [host.systemctl("try-restart", *(f"{daemon}.service" for daemon in again))] if again else []
 
 
-def _enable(host: Host, way: str, sockets: Sequence[str], is_changed: bool) -> Iterator[Step]:
+def _refuse_taken(host: Host, listeners: Sequence[tuple[str, int]]) -> None:
+    """Before anything is enabled that would fight for the port at the next boot. Raises CommandFailed."""
+    if host.is_live and (taken := taken_port(listeners, listening())):
+        do = "stop that server, or give Mercury another port for now (receive.listeners)"
+        raise CommandFailed(f"{taken}, and {CONFIG} wants it: {do}")
+
+
+def _open_folders(host: Host, wanted: dict[str, str]) -> Iterator[Step]:
+    yield from _put_all(host, wanted)
+    for path in sorted(host.at(host.folders["unit"]).glob(f"mercury-*.service.d/{FOLDERS}")):
+        if f"/{path.relative_to(host.root)}" not in wanted:
+            yield _removal(host, path)
+
+
+def _enable(host: Host, way: str, sockets: Sequence[str]) -> Iterator[Step]:
     services = [f"{daemon}.service" for daemon in DAEMONS]
     if host.is_live:
         yield host.systemctl("daemon-reload")
@@ -116,9 +144,6 @@ def _enable(host: Host, way: str, sockets: Sequence[str], is_changed: bool) -> I
     unwanted = [f"{daemon}.service" for daemon in DAEMONS if daemon not in WAYS[way]]
     if unwanted:
         yield host.systemctl("stop", *unwanted)
-    yield host.systemctl("start", *sockets, "mercury.target")
-    if is_changed:
-        yield host.systemctl("try-restart", *(f"{daemon}.service" for daemon in (*WAYS[way], PAGE)))
 
 
 def _put_all(host: Host, files: dict[str, str]) -> Iterator[Step]:
@@ -143,7 +168,7 @@ def plan_removal(host: Host) -> Iterator[Step]:
     if names:
         yield host.systemctl("disable", *(["--now"] if host.is_live else []), *names)
     drop_ins = (*units.glob("mercury-[sce].service.d/*"), *units.glob(f"{PAGE}.service.d/*"))
-    ours_too = [path for path in drop_ins if path.name == "10-notify-reload.conf"]
+    ours_too = [path for path in drop_ins if path.name in ("10-notify-reload.conf", FOLDERS)]
     paths = [*here, *ours_too, host.at(PRESET)]
     paths += [host.at(f"{host.folders[kind]}/mercury.conf") for kind in ("sysusers", "tmpfiles")]
     for path in paths:
@@ -160,7 +185,15 @@ def _units_in(folder: Path) -> list[Path]:
 
 
 def _removal(host: Host, path: Path) -> Step:
-    return Step(f"remove /{path.relative_to(host.root)}", path.unlink)
+    return Step(f"remove /{path.relative_to(host.root)}", partial(_remove, path))
+
+
+def _remove(path: Path) -> None:
+    """With the folder of drop-ins that it was the last of."""
+    path.unlink()
+    if path.parent.name.endswith(".service.d"):
+        with suppress(OSError):
+            path.parent.rmdir()
 
 
 def _holds(path: Path) -> str | None:

@@ -6,11 +6,13 @@ a host, and what stands in them. Not here: putting them there (installation.py).
 
 from __future__ import annotations
 
+import os
 import re
 import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
+from shared.config.model import Config
 from shared.service.listen import socket_name
 
 DAEMONS = ("mercury-s", "mercury-c", "mercury-e")
@@ -27,6 +29,20 @@ NOTIFY_RELOAD = 253
 ADMIN = {"unit": "/etc/systemd/system", "sysusers": "/etc/sysusers.d", "tmpfiles": "/etc/tmpfiles.d"}
 VENDOR = {"unit": "/usr/lib/systemd/system", "sysusers": "/usr/lib/sysusers.d", "tmpfiles": "/usr/lib/tmpfiles.d"}
 PRESET = "/etc/systemd/system-preset/60-mercury.preset"
+
+#  Written by setup where a site keeps its mail elsewhere.
+FOLDERS = "20-folders.conf"
+_FOLDERS_HEAD = "# Written by `mercury setup` from the folders that the configuration names.\n"
+_OPEN = tuple(
+    Path(path)
+    for path in (
+        "/var/spool/mercury",
+        "/var/spool/mercury-pickup",
+        "/var/lib/mercury",
+        "/var/mail/mercury",
+        "/run/mercury",
+    )
+)
 
 _HELD = """
 # Mail to other domains is held until this site has a smarthost: name it, take the "#" away, and write relay for hold.
@@ -73,6 +89,34 @@ def general_files(folders: dict[str, str], programs: str, version: int) -> dict[
             drop_in = (etc / "drop-ins" / "notify-reload.conf").read_text()
             files[f"{units}/{daemon}.service.d/10-notify-reload.conf"] = drop_in
     return files
+
+
+def folder_files(folders: dict[str, str], config: Config) -> dict[str, str]:
+    """Drop-ins that open what the configuration names elsewhere: by its unit a daemon writes to the usual places."""
+    mailboxes = Path(os.path.dirname(config.local.maildir.partition("{")[0]))
+    shared = (config.spool, config.state, config.run)
+    wanted = {
+        "mercury-s": (*shared, mailboxes, config.pickup_folder),
+        "mercury-c": shared,
+        "mercury-e": shared,
+        PAGE: (config.state / "events", config.state / "history", config.run),
+    }
+    files = {}
+    for daemon, paths in wanted.items():
+        if strange := [path for path in dict.fromkeys(paths) if _is_closed(path)]:
+            text = f"{_FOLDERS_HEAD}[Service]\nReadWritePaths={' '.join(f'-{_quoted(path)}' for path in strange)}\n"
+            files[f"{folders['unit']}/{daemon}.service.d/{FOLDERS}"] = text
+    return files
+
+
+def _is_closed(path: Path) -> bool:
+    return path != Path("/") and not any(path.is_relative_to(usual) for usual in _OPEN)
+
+
+def _quoted(path: Path) -> str:
+    """As a word of a unit file."""
+    text = str(path).replace("%", "%%")
+    return text if re.fullmatch(r"[\w./%+@:-]+", text) else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def preset(way: str) -> str:

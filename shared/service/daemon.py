@@ -95,7 +95,11 @@ def run_daemon(
     lock.release()
     if end is not None:
         _complain(line_of(name, end))
-    _end(EXIT_DONE if end is None else EXIT_TROUBLE)
+    _end(EXIT_DONE if end is None else _exit_of(end))
+
+
+def _exit_of(end: BaseException) -> int:
+    return EXIT_CONFIG if isinstance(end, StartTrouble) and end.by_configuration else EXIT_TROUBLE
 
 
 def run_worker(name: str, number: int, build: Callable[[Config, Seat], Daemon]) -> NoReturn:

@@ -10,12 +10,16 @@ from shared.spool.spool import SpoolUnusable
 
 
 class StartTrouble(Exception):
-    """`what` continues "mercury-s: cannot ..."; `do` is an instruction. One line each."""
+    """`what` continues "mercury-s: cannot ..."; `do` is an instruction. One line each.
 
-    def __init__(self, what: str, do: str) -> None:
+    `by_configuration`: only another configuration helps, and a service manager need not try again.
+    """
+
+    def __init__(self, what: str, do: str, by_configuration: bool = False) -> None:
         super().__init__(what, do)
         self.what = what
         self.do = do
+        self.by_configuration = by_configuration
 
     def __str__(self) -> str:
         return f"{self.what}; {self.do}"

@@ -139,7 +139,7 @@ def _read(spool: Spool, lane: Lane, name: str, parts: EntryName, path: str, stat
         recipients=open_ones,
         settled=tuple(address for address in addresses if address not in open_ones),
         attempts=trail.attempts(),
-        last_error=_last_error(trail),
+        last_error=_last_error(trail, lane),
     )
 
 
@@ -160,8 +160,10 @@ def _read_head(path: str) -> tuple[Envelope, float, int]:
         os.close(descriptor)
 
 
-def _last_error(trail: Trail) -> str:
+def _last_error(trail: Trail, lane: Lane) -> str:
+    """What the next hop said. A mailbox says no more than a sender may know: behind that stands the reason."""
     for record in reversed(trail.records):
         if record.event in (DEFERRED, FAILED):
-            return record.reply or record.detail
+            is_ours = lane is Lane.LOCAL and record.reply and record.detail and not record.host
+            return f"{record.reply} ({record.detail})" if is_ours else record.reply or record.detail
     return ""

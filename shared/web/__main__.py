@@ -10,7 +10,8 @@ from shared.service.daemon import Daemon, StartTrouble, run_daemon
 
 def build(config: Config) -> Daemon:
     if not config.web.listen:
-        raise StartTrouble("serve the status page: it is off", "set `web.listen` in the configuration")
+        do = "say `web: {listen: ..., operators: [...]}` in the configuration (docs/page.md), and start this again"
+        raise StartTrouble("serve the status page: it is off, as `web.listen` is not set", do, by_configuration=True)
     #  Here, so that nothing that looks for the reactor is imported before it is installed.
     from shared.web.daemon import WebDaemon
 

@@ -31,10 +31,7 @@ class WebDaemon:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        try:
-            self._accounts = AccountsFile.load(config.local.users, time.monotonic, _refused)
-        except AccountsError as error:
-            raise StartTrouble(f"use the users: {error.problems[0]}", "correct the file") from error
+        self._accounts = _accounts(config)
         self._passwords = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
         self._office = Office(config)
         self._sessions = Sessions(self._settings, self._lookup, time.monotonic)
@@ -62,7 +59,7 @@ class WebDaemon:
 
     async def reload(self, config: Config) -> None:
         if config.local.users != self._config.local.users:
-            log.event(events.RESTART_NEEDED, setting="local.users")
+            self._accounts = _accounts(config)  #  before all else: when it cannot be used, everything stays
         before, self._office = self._office, Office(config)
         self._config = config
         before.close()
@@ -94,6 +91,14 @@ class WebDaemon:
             if not stat.S_ISSOCK(os.lstat(path).st_mode):
                 raise StartTrouble(f"listen at {path}: there is something else", "remove it, or change `web.listen`")
             os.unlink(path)
+
+
+def _accounts(config: Config) -> AccountsFile:
+    """Raises StartTrouble."""
+    try:
+        return AccountsFile.load(config.local.users, time.monotonic, _refused)
+    except AccountsError as error:
+        raise StartTrouble(f"use the users: {error.problems[0]}", "correct the file") from error
 
 
 async def _ended(port: Any) -> None:

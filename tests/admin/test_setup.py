@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from shared.admin.command import mercury
 from shared.admin.installation import Host, plan_setup
+from shared.admin.ports import taken_port
 from shared.admin.unit_files import ADMIN, first_configuration, general_files, socket_files
 from shared.config.load import parse
 
@@ -114,6 +115,46 @@ def test_taken_away_it_leaves_mail_and_configuration(tree: Path) -> None:
     assert not list((tree / UNITS).rglob("*mercury*")) and not list((tree / "etc").glob("*/mercury.conf"))
     assert kept.read_text() == "mail" and (tree / "etc/mercury/mercury.yaml").exists()
     assert setup(tree, "--remove").output == ""
+
+
+@needs_systemd
+def test_folders_elsewhere_are_opened_to_the_daemons_that_use_them(tree: Path) -> None:
+    setup(tree, "--auto")
+    drop_ins = [tree / UNITS / f"mercury-{letter}.service.d/20-folders.conf" for letter in "sce"]
+    assert not any(path.exists() for path in drop_ins), "the usual ones are open by the units"
+    config = tree / "etc/mercury/mercury.yaml"
+    config.write_text("hostname: m.example\nstate: /srv/my state\nlocal: {maildir: '/srv/vhosts/{domain}/{user}'}\n")
+    assert setup(tree, "--auto").exit_code == 0
+    lines = [path.read_text().splitlines()[-1] for path in drop_ins]
+    assert lines == ['ReadWritePaths=-"/srv/my state" -/srv/vhosts', *['ReadWritePaths=-"/srv/my state"'] * 2]
+    config.write_text("hostname: m.example\n")
+    assert "remove /etc/systemd/system/mercury-s.service.d/20-folders.conf" in setup(tree, "--auto").output
+    assert not list((tree / UNITS).glob("mercury-*.service.d"))
+
+
+SS = """\
+LISTEN 0 100 0.0.0.0:25 0.0.0.0:* users:(("smtpd",pid=543,fd=6),("master",pid=542,fd=12))
+LISTEN 0 1024 [::]:587 [::]:* users:(("mercury-s",pid=7,fd=3),("systemd",pid=1,fd=32))
+LISTEN 0 20 127.0.0.1:2525 0.0.0.0:* users:(("exim4",pid=9,fd=4))
+LISTEN 0 20 192.0.2.1%eth0:465 0.0.0.0:*
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "said"),
+    [
+        ("", 25, "port 25 is taken by Postfix (master) and smtpd"),
+        ("192.0.2.9", 25, "port 25 is taken by Postfix (master) and smtpd"),
+        ("", 587, ""),
+        ("", 2525, "port 2525 is taken by exim4"),
+        ("127.0.0.1", 2525, "port 2525 is taken by exim4"),
+        ("::1", 2525, ""),
+        ("192.0.2.1", 465, "port 465 is taken by another program"),
+        ("", 26, ""),
+    ],
+)
+def test_who_is_in_the_way_of_a_listener_is_named(address: str, port: int, said: str) -> None:
+    assert taken_port([("", 587), (address, port)], SS) == said
 
 
 def test_a_rehearsal_does_nothing(tree: Path) -> None:

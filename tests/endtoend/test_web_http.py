@@ -122,6 +122,30 @@ def test_who_gets_in_and_what_roles_may(page: Site) -> None:
     assert page.events("page-login-refused") and PASSWORD not in json.dumps(page.events())
 
 
+def test_switched_off_it_says_so_and_is_not_started_again(site: Site) -> None:
+    """Exit code 2, with which systemd leaves it alone: only the configuration helps."""
+    code, said = site.run_to_its_end("w")
+    assert code == 2 and "it is off" in said and "web: {listen:" in said
+
+
+def test_another_file_of_users_is_taken_up_by_a_reload(page: Site) -> None:
+    visitor, users = Visitor(page), page.root / "others.yaml"
+    text = (page.root / page.config["local"].get("users", "users.yaml")).read_text()
+    users.write_text(text.replace("anna@", "berta@"))
+    page.config["local"]["users"] = str(users)
+    page.config["web"]["operators"] = ["berta@hq.example"]
+    page.write_config()
+    assert visitor.log_in("berta@hq.example") == 403
+    page.mercury("reload")
+    assert visitor.log_in("berta@hq.example") == 200
+    users.write_text("accounts: {")  # a slip of the pen: who was known stays known
+    page.config["local"]["users"] = str(page.root / "wrong.yaml")
+    (page.root / "wrong.yaml").write_text("accounts: {")
+    page.write_config()
+    assert "wrong.yaml" in page.mercury("reload").stderr
+    assert visitor.log_in("berta@hq.example") == 200
+
+
 def test_requests_that_another_page_makes_are_refused(page: Site) -> None:
     visitor = Visitor(page)
     assert visitor.call("GET", "/", Host="evil.example")[0] == 421

@@ -17,7 +17,7 @@ from mercury_s.local.aliases import parse_aliases
 from mercury_s.local.carrier import LocalCarrier, LocalPlanner
 from mercury_s.local.directory import Directory
 from mercury_s.local.mailbox import MailboxFolders, MessageNames
-from mercury_s.local.maildrop import Maildrop
+from mercury_s.local.maildrop import Maildrop, defer
 from mercury_s.local.message import has_been_at, render_been_at
 from mercury_s.local.redeposit import Redeposit, render_original
 from shared.config.account import Account, parse_accounts
@@ -208,6 +208,15 @@ def test_what_a_file_system_answers_is_a_deferral(tmp_path: Path, error: int, en
     assert code(outcome) == f"Deferred {enhanced}"
     assert str(tmp_path) in outcome.detail
     assert str(tmp_path) not in str(outcome.reply)
+
+
+def test_the_reason_names_the_mailbox_in_the_same_words_each_time() -> None:
+    said = {
+        defer(OSError(errno.EACCES, "Permission denied", path)).detail
+        for path in ("/mail/anna/tmp/1.M1P1Q1.mail", "/mail/anna/new", "/mail/anna")
+    }
+    assert said == {"/mail/anna: Permission denied; it must belong to the account of MercuryS"}
+    assert "`mercury setup`" in defer(OSError(errno.EROFS, "Read-only file system", "/mail/anna")).detail
 
 
 def test_a_mailbox_that_cannot_be_made_is_a_deferral(tmp_path: Path) -> None:
