@@ -7,36 +7,24 @@ route in sorting.py. Not here: which entries are claimed, and when (runner.py).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from shared.delivery.attempt import Crew, Load, Outcomes, attempt, deliveries, say_fault
 from shared.delivery.detour import detour_of
+from shared.delivery.job import Job
+from shared.delivery.retirement import Retirement
 from shared.delivery.rounds import claim_all
 from shared.delivery.same_host import hosts_that_may_have_it
 from shared.delivery.settle import Desk, say_outcomes, settle
 from shared.delivery.settlement import MAYBE_DELIVERED, History, decide_settlement, is_plain_success
 from shared.delivery.sorting import Sorter, judge_again
-from shared.mail.envelope import Recipient
 from shared.observe import events
 from shared.routing.lane import Lane
 from shared.spool.claim import Claim
 from shared.spool.trail import DEFERRED, WARNED
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """An entry in flight. Once `is_settling`, calling it off would forget what has happened. `called_by`: the
-    destination that it was called back for. `since`: when it was taken up, Unix time."""
-
-    claim: Claim
-    outcomes: Outcomes = field(default_factory=dict)
-    kept: frozenset[Recipient] = frozenset()
-    is_settling: bool = False
-    called_by: str = ""
-    task: asyncio.Task[None] | None = None
-    since: float = 0.0
 
 
 class Lounge(Protocol):
@@ -54,6 +42,9 @@ class Lounge(Protocol):
     def going_back(self, name: str) -> None:
         """Its file is about to appear in the lane."""
 
+    def ended(self, job: Job) -> None:
+        """It is in flight no longer."""
+
 
 @dataclass(slots=True)
 class Course:
@@ -65,17 +56,34 @@ class Course:
     sorter: Sorter
     lounge: Lounge
     chance: Callable[[], float]
+    retirement: Retirement = field(init=False)
 
-    async def run(self, job: Job) -> None:
-        """To the end, or to the point where it is called off."""
+    def __post_init__(self) -> None:
+        desk = self.desk
+        insist = partial(self.run, steps=self._insist_on_retiring)
+        self.retirement = Retirement(desk.folder, desk.errands, desk.report, self.lounge.ended, insist)
+
+    async def run(self, job: Job, steps: Callable[[Job], Awaitable[bool]] | None = None) -> None:
+        """To the end, or to the point where it is called off; or to its retirement, which sees to the rest. `steps`
+        say whether it has ended with them; None: an attempt."""
+        has_ended = True
         try:
-            await self._attempt(job)
+            has_ended = await (steps or self._attempt)(job)
         except asyncio.CancelledError:
             if not job.is_settling:
                 await self._put_back(job, None)
         except Exception as error:
             self._say(job.claim, error, "runner")
             await self._put_back(job, self.desk.clock() + self.crew.retry.of(job.claim.envelope).first)
+        finally:
+            if has_ended:
+                self.lounge.ended(job)
+
+    async def _insist_on_retiring(self, job: Job) -> bool:
+        """By itself, until the disk lets us."""
+        await self.desk.retire(job.claim)
+        self.desk.report(events.MESSAGE_FINISHED, id=job.claim.envelope.id, lane=self.lane.word)
+        return True
 
     async def judge(self, claim: Claim) -> bool:
         """The route of an entry that only waits: move it (then False), or put it back."""
@@ -100,13 +108,13 @@ class Course:
         await self.desk.release(claim)
         self.lounge.back_at(claim.name, claim.due)
 
-    async def _attempt(self, job: Job) -> None:
+    async def _attempt(self, job: Job) -> bool:
         claim, crew = job.claim, self.crew
         stays, ways = judge_again(crew.rejudge, self.lane, claim)
         if ways:
             job.is_settling = True
             if await self.sorter.send_on(claim, stays, ways):
-                return
+                return True
             job.is_settling = False
         put_off = ""
         if stays:
@@ -125,10 +133,11 @@ class Course:
             await self.desk.release(claim)
         elif is_plain_success(job.outcomes) and not put_off:
             say_outcomes(self.desk.report, claim.envelope, self.lane.word, job.outcomes, self.desk.clock())
-            await self.desk.retire(claim)
-            self.desk.report(events.MESSAGE_FINISHED, id=claim.envelope.id, lane=self.lane.word)
+            self.retirement.put(job)
+            return False
         else:
             await self._settle(job, crew, put_off)
+        return True
 
     async def _settle(self, job: Job, crew: Crew, put_off: str) -> None:
         claim, policy, now = job.claim, crew.retry.of(job.claim.envelope), self.desk.clock()

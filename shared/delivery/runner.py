@@ -14,10 +14,11 @@ from dataclasses import replace
 
 from shared.delivery.attempt import Crew, Rejudge, Report
 from shared.delivery.carrier import Carrier, RoutePlanner
-from shared.delivery.course import Course, Job
+from shared.delivery.course import Course
 from shared.delivery.destinations import Destinations
 from shared.delivery.detour import FindHops, no_hops
 from shared.delivery.errands import Errands
+from shared.delivery.job import Job
 from shared.delivery.reports import Reports
 from shared.delivery.rounds import BeginWatch, Limits, Rounds, claim_all
 from shared.delivery.settle import Desk
@@ -146,10 +147,20 @@ class Runner:
         await self._all_end(LAST_MOMENT)
         await self._rounds.stop()
 
-    async def _all_end(self, seconds: float) -> None:
-        tasks = [job.task for job in self._jobs if job.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+    async def _all_end(self, seconds: float, name: str = "") -> bool:
+        """Whether nothing is in flight any more (of that name), soon or after so many seconds. A job may pass from
+        one task to another."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while tasks := self._tasks(name):
+            await asyncio.wait(tasks, timeout=max(until - loop.time(), 0.0))
+            if loop.time() >= until:
+                return not self._tasks(name)
+        return True
+
+    def _tasks(self, name: str) -> set[asyncio.Task[None]]:
+        jobs = [job for job in self._jobs if not name or job.claim.name == name]
+        return {job.task for job in jobs if job.task is not None and not job.task.done()}
 
     # What the rounds find.
 
@@ -182,10 +193,7 @@ class Runner:
 
     async def wait_for(self, name: str, seconds: float) -> bool:
         """Until this entry is no longer in flight here, or the time is over: False."""
-        tasks = [job.task for job in self._jobs if job.claim.name == name and job.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
-        return all(task.done() for task in tasks)
+        return await self._all_end(seconds, name)
 
     def flights(self) -> list[tuple[str, float]]:
         """The queue ids in flight, and since when, in Unix time."""
@@ -198,7 +206,7 @@ class Runner:
         try:
             return await self._course.judge(claim)
         finally:
-            self._end(job)
+            self.ended(job)
 
     # What the course of an entry needs of us (course.Lounge).
 
@@ -216,6 +224,11 @@ class Runner:
 
     def back_for(self, name: str, destination: str) -> None:
         self._waiting.park(name, destination)
+
+    def ended(self, job: Job) -> None:
+        self.arrived(job)
+        self._jobs.discard(job)
+        self._wake.set()
 
     # The loop.
 
@@ -279,15 +292,10 @@ class Runner:
         job.task = asyncio.create_task(self._work(job))
 
     async def _work(self, job: Job) -> None:
+        if not self._is_stopping:
+            await self._course.run(job)
+            return
         try:
-            if self._is_stopping:
-                await self._course.release(job.claim)
-            else:
-                await self._course.run(job)
+            await self._course.release(job.claim)
         finally:
-            self._end(job)
-
-    def _end(self, job: Job) -> None:
-        self.arrived(job)
-        self._jobs.discard(job)
-        self._wake.set()
+            self.ended(job)

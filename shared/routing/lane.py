@@ -17,4 +17,4 @@ class Lane(StrEnum):
     @property
     def word(self) -> str:
         """The lane as people read it: local, relay, direct, hold, trash."""
-        return self.value[1:]
+        return self[1:]
