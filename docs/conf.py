@@ -59,7 +59,10 @@ def list_settings(app: Sphinx, name: str, source: list[str]) -> None:
     if app.builder.name == "man" and name == "configuration":
         text = re.sub(r"(?m)^\| setting \| default \| meaning \|\n\|[-|]+\|\n", "", source[0])
         row = re.compile(r"(?m)^\| (`[^`|]+`) \| ([^|]*?) ?\| ?([^|]*?) ?\|\n")
-        source[0] = row.sub(lambda row: f"{row[1]}\n: {row[3]} {_default(row[2])}\n\n", text)
+        text = row.sub(lambda row: f"{row[1]}\n: {row[3]} {_default(row[2])}\n\n", text)
+        #  And so in tables of two columns, whose first may be as long: a cell of one word a line reads badly.
+        text = re.sub(r"(?m)^\| [^|\n]+ \| [^|\n]+ \|\n\|-+\|-+\|\n", "", text)
+        source[0] = re.sub(r"(?m)^\| ([^|\n]+) \| ([^|\n]+) \|\n", r"\1\n: \2\n\n", text)
 
 
 def _default(text: str) -> str:
