@@ -62,12 +62,20 @@ def inspected(
     return [json.loads(line) for line in lines], code
 
 
+#  By the kind of answer (shared/dns/answers.py).
+_NO_MX = {
+    "NoData": "none: the domain itself is the host",
+    "NoSuchName": "none: there is no such domain",
+    "Trouble": "not known: the name servers give no answer that can be believed",
+}
+
+
 def lines_of(fact: Mapping[str, Any]) -> Iterator[str]:
     match fact["step"]:
         case "mx" if fact["hosts"]:
             yield f"MX        {', '.join(fact['hosts'])}{'  (proved by DNSSEC)' if fact['dnssec'] else ''}"
         case "mx":
-            yield f"MX        none ({fact['answer']}): the domain itself would be the host"
+            yield f"MX        {_NO_MX.get(fact['answer'], fact['answer'])}"
         case "mta-sts":
             mode, hosts = fact["mode"], fact.get("hosts", [])
             yield f"MTA-STS   {mode}: {', '.join(hosts)}" if mode else "MTA-STS   none"

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import click
@@ -58,6 +58,8 @@ class Finding:
     door: list[dict[str, Any]] = field(default_factory=list)
     smarthosts: list[dict[str, Any]] = field(default_factory=list)
     dns: list[dict[str, Any]] = field(default_factory=list)
+    client: str = ""
+    size: int = 0
 
 
 @click.command()
@@ -85,7 +87,8 @@ def route(
 ) -> None:
     """Would mail for ADDR be taken, where would it go, and why. Nothing is sent.
 
-    With --client or --login the door is asked, too: its rules, aliases and limits.
+    With --client, --login, --from, --size or --port the door is asked, too: its rules, aliases and limits. Unless it
+    is said who the client is, it is one of the site.
     """
     table = table_in_force(office.config)
     sending = Sending(sender, client, login, int(size or 0), port)
@@ -127,12 +130,22 @@ def _parse(text: str) -> Address:
 
 def _look(office: Office, found: Finding, sending: Sending, asks_dns: bool) -> None:
     lane = found.route.lane
-    if sending.client or sending.login or lane is Lane.LOCAL:
-        found.door = _at_the_door(office, found.address, sending)
+    is_said = sending != Sending()
+    if is_said and not sending.client:
+        sending = replace(sending, client=_somebody_at(office, found.site))
+    if is_said or lane is Lane.LOCAL:
+        found.door, found.client = _at_the_door(office, found.address, sending), sending.client
+    found.size = sending.size
     if found.route.hops:
         found.smarthosts = _hop_facts(office, found)
     if lane is Lane.DIRECT and asks_dns:
         found.dns, _ = inspected(office, found.address.ascii_domain, rcpt=str(found.address), dns_only=True)
+
+
+def _somebody_at(office: Office, site: str) -> str:
+    """The first address of the site's networks; this host where there are none."""
+    networks = office.config.sites[site].networks if site in office.config.sites else ()
+    return str(next(iter(networks[0].hosts()), networks[0].network_address)) if networks else "127.0.0.1"
 
 
 def _at_the_door(office: Office, address: Address, sending: Sending) -> list[dict[str, Any]]:
@@ -196,6 +209,8 @@ def _lines(found: Finding, office: Office) -> Iterator[str]:
     else:
         yield f"{found.address}  {decided.lane.word}: {DRAINED_BY.get(decided.lane.word, '')}"
     yield f"  because  {decided.reason}"
+    if found.client:
+        yield f"  door     a client at {found.client}"
     for answer in found.door:
         if answer["command"] not in ("EHLO route.invalid", "QUIT"):
             yield f"  door     {answer['command']}: {answer['reply']}"
@@ -209,7 +224,10 @@ def _lines(found: Finding, office: Office) -> Iterator[str]:
     #  The way is told above, and for the site that was asked about.
     dns = (fact for fact in found.dns if fact["step"] != "route" or fact["outcome"] != "goes")
     yield from (f"  {line}" for fact in dns for line in lines_of(fact))
-    if decided.lane is not Lane.LOCAL:
+    for fact in found.smarthosts:
+        if fact["size"] and found.size > fact["size"]:
+            yield f"  size     {octets(found.size)} is more than {fact['host']} takes, and would be returned"
+    if decided.lane not in (Lane.LOCAL, Lane.HOLD):
         retry = office.config.retry
         longest, lifetime = age(retry.longest), age(retry.lifetime)
         yield f"  retry    after {age(retry.first)}, then ever longer up to {longest}, for {lifetime}"
@@ -231,6 +249,9 @@ def _is_stranger(found: Finding) -> bool:
 def _change(office: Office, found: Finding) -> str:
     """What an operator would do to have it go another way."""
     domain = found.address.domain
+    if _refusal(found).startswith(("552 5.3.4", "552 5.2.3")):
+        most = octets(office.config.receive.max_message_size)
+        return f"receive.max_message_size, {most} now; no larger than what the next hop takes helps"
     if _is_stranger(found):
         return "the client logs in, or its network is put into sites.NAME.networks"
     if found.route.lane is Lane.LOCAL and _refusal(found).startswith("550 5.1.1"):

@@ -46,9 +46,10 @@ def test_a_client_of_the_house_is_let_in_and_its_mail_relayed(
     [
         (("joe@elsewhere.example", "--client", "192.168.1.66"), "554 5.7.1", "connection rule 1"),
         (("joe@elsewhere.example", "--client", "192.168.1.7", "--size", "2M"), "552", ""),
+        (("joe@elsewhere.example", "--size", "2M"), "552", ""),
         (("nobody@hq.example",), "550 5.1.1", "no mailbox and no alias"),
     ],
-    ids=["rule", "size", "mailbox"],
+    ids=["rule", "size", "size alone", "mailbox"],
 )
 def test_what_the_door_refuses_is_told_with_its_reason(
     office: Desk, arguments: tuple[str, ...], reply: str, why: str
@@ -76,3 +77,24 @@ def test_a_client_in_no_site_hears_what_the_door_says_to_it(office: Desk) -> Non
     assert "refused at the door: 550 5.7.1" in shown and "  if taken relay:" in shown, shown
     assert told(office, "anna@hq.example", "--client", "203.0.113.9")["taken"] is True
     assert told(office, "joe@elsewhere.example")["taken"] is None
+
+
+def test_a_size_that_is_refused_is_said_how_to_be_taken(office: Desk) -> None:
+    found = told(office, "joe@elsewhere.example", "--size", "2M")
+    assert found["taken"] is False and found["change"].startswith("receive.max_message_size, 1.0 MiB now")
+    assert "a client at 192.168.1.1" in office.run("route", "joe@elsewhere.example", "--size", "2M").stdout
+    assert told(office, "joe@elsewhere.example", "--size", "1K")["taken"] is True
+
+
+def test_a_sender_alone_asks_the_door_too(office: Desk) -> None:
+    [mail] = [
+        one
+        for one in told(office, "joe@elsewhere.example", "--from", "a@b.example")["door"]
+        if "MAIL" in one["command"]
+    ]
+    assert mail["command"] == "MAIL FROM:<a@b.example>"
+
+
+def test_nobody_is_told_when_mail_that_is_held_is_tried(office: Desk) -> None:
+    text = office.run("route", "x@y.held.example").stdout
+    assert "hold: it is held" in text and "retry " not in text
