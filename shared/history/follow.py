@@ -22,18 +22,23 @@ class Position(NamedTuple):
     offset: int
 
 
-def read_on(folder: Path, daemon: str, position: Position | None) -> Iterator[tuple[list[str], Position]]:
-    """Whole lines, some hundreds at once, each time with the position behind them; until the end for now.
+def read_on(folder: Path, daemon: str, position: Position | None) -> Iterator[tuple[bytes, Position]]:
+    """Whole lines, some hundreds in one piece, each with the position behind it; until the end for now.
 
     None, or a position in a file that is gone: from the oldest file that is kept. Raises OSError.
     """
     opened = _open_all(folder, daemon)
     try:
         for descriptor, inode, start in _parts(opened, position):
-            yield from _lines(descriptor, inode, start)
+            yield from _pieces(descriptor, inode, start)
     finally:
         for descriptor, _ in opened:
             os.close(descriptor)
+
+
+def lines_of(piece: bytes) -> list[str]:
+    """The lines without their ends. Ours are ASCII."""
+    return piece.decode("ascii", "replace").split("\n")[:-1]
 
 
 def _open_all(folder: Path, daemon: str) -> list[tuple[int, os.stat_result]]:
@@ -70,7 +75,7 @@ def _ends_a_line(descriptor: int, offset: int) -> bool:
     return offset == 0 or os.pread(descriptor, 1, offset - 1) == b"\n"
 
 
-def _lines(descriptor: int, inode: int, offset: int) -> Iterator[tuple[list[str], Position]]:
+def _pieces(descriptor: int, inode: int, offset: int) -> Iterator[tuple[bytes, Position]]:
     while data := os.pread(descriptor, CHUNK, offset):
         end = data.rfind(b"\n") + 1
         if not end:
@@ -79,4 +84,4 @@ def _lines(descriptor: int, inode: int, offset: int) -> Iterator[tuple[list[str]
             offset += CHUNK  #  no line of ours is so long: foreign octets
             continue
         offset += end
-        yield data[:end].decode("ascii", "replace").split("\n")[:-1], Position(inode, offset)
+        yield data[:end], Position(inode, offset)

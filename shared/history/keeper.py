@@ -18,12 +18,13 @@ from pathlib import Path
 
 from shared.history.follow import Position, read_on
 from shared.history.segment import Segment, SegmentFile, segment_path, segments
-from shared.history.selection import rows_of
+from shared.history.selection import block_of
 from shared.observe import events
 
 DAY = 86400.0
-#  How long after an event the history has it; and how long the keeper leaves a disk alone that failed.
-ROUND, PAUSE = 1.0, 30.0
+#  When the keeper looks for the first time, and how often from then on: whoever searches reads in the records what it
+#  has not filed yet, and the more it finds at once the less a line costs. PAUSE is for a disk that failed.
+FIRST, ROUND, PAUSE = 1.0, 5.0, 30.0
 #  Between two chunks, so that a daemon that has much to read again still answers its clients.
 BREATH = 0.01
 #  Octets left to the mail when the history lies on the same disk.
@@ -96,10 +97,11 @@ class Keeper:
         self._thread.join(seconds)
 
     def _work(self) -> None:
-        is_last = False
+        seconds, is_last = FIRST, False
         while not is_last:
-            is_last = self._ending.wait(PAUSE if self._is_in_trouble else ROUND)
+            is_last = self._ending.wait(seconds)
             self.round()
+            seconds = PAUSE if self._is_in_trouble else ROUND
         self._close()
 
     def round(self) -> None:
@@ -119,10 +121,10 @@ class Keeper:
     def _file_all(self) -> None:
         segment = self._open()
         for records in self._records:
-            for lines, position in read_on(self._source, records, self._positions.get(records)):
+            for piece, position in read_on(self._source, records, self._positions.get(records)):
                 if self._is_over(segment):
                     segment = self._open_next()
-                segment.add(records, rows_of(lines), position)
+                segment.add(records, block_of(piece), position)
                 self._positions[records] = position
                 self._ending.wait(BREATH)
 

@@ -7,12 +7,12 @@ be read is told to `complain` and passed over.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from shared.history.follow import Position, read_on
-from shared.history.segment import Reading, Row, SegmentFile, segments
-from shared.history.selection import rows_of
+from shared.history.segment import Reading, SegmentFile, segments
+from shared.history.selection import Row, rows_of, texts_about
 from shared.observe.sinks import record_files
 
 #  A line is filed soon after it was said; a daemon that was down files at its next start, but then all is in order.
@@ -32,18 +32,23 @@ class History:
 
     def about(self, queue_id: str) -> list[Row]:
         """All that is known of the message, in no order; a line that was filed twice stands there once."""
-        filed = self._read(self._files(0.0, FOREVER), lambda reading: reading.about(queue_id))
-        fresh = (row for row in self._fresh((f'"{queue_id}"',)) if row[1] == queue_id)
-        return list(dict.fromkeys([*filed, *fresh]))
+        return self.about_all((queue_id,))[queue_id]
+
+    def about_all(self, queue_ids: Collection[str]) -> dict[str, list[Row]]:
+        """The same of many, in one reading."""
+        found: dict[str, dict[Row, None]] = {queue_id: {} for queue_id in queue_ids}
+        #  The records first: what is filed meanwhile is met twice, not missed.
+        fresh = [row for row in self._fresh(texts_about(found)) if row[1] in found]
+        for row in (*fresh, *self._read(self._files(0.0, FOREVER), lambda reading: reading.about(found))):
+            found[str(row[1])][row] = None
+        return {queue_id: list(rows) for queue_id, rows in found.items()}
 
     def holding(self, texts: Iterable[str], since: float = 0.0, until: float = FOREVER) -> Iterator[Row]:
         """Lines in which at least one of `texts` (ASCII, as JSON has them) stands; the newest files first."""
-        texts = tuple(texts)
-        for at, queue_id, line in self._fresh(texts):
-            if since <= at <= until:
-                yield at, queue_id, line
+        lowered = [text.lower().encode() for text in texts]
+        yield from (row for row in self._fresh(lowered) if since <= row[0] <= until)
         files = self._files(since, until)[::-1]
-        yield from self._read(files, lambda reading: reading.holding(texts, since, until))
+        yield from self._read(files, lambda reading: reading.holding(lowered, since, until))
 
     def _files(self, since: float, until: float) -> list[SegmentFile]:
         files = [file for file in self._segments() if not file.is_damaged]
@@ -72,17 +77,14 @@ class History:
                 if file.path.exists():
                     self._complain(file.path, error)
 
-    def _fresh(self, texts: tuple[str, ...]) -> Iterator[Row]:
+    def _fresh(self, texts: Collection[bytes]) -> Iterator[Row]:
         """Records that no keeper has filed yet, or that nobody ever will as the history is off."""
         positions = self._positions()
-        lowered = [text.lower() for text in texts]
         stems = dict.fromkeys(path.name.partition(".jsonl")[0] for path in record_files(self._records))
         for stem in stems:
             try:
-                for lines, _ in read_on(self._records, stem, positions.get(stem)):
-                    if lowered:
-                        lines = [line for line in lines if any(text in line.lower() for text in lowered)]
-                    yield from rows_of(lines)
+                for piece, _ in read_on(self._records, stem, positions.get(stem)):
+                    yield from rows_of(piece, texts)
             except OSError as error:
                 self._complain(self._records / f"{stem}.jsonl", error)
 

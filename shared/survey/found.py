@@ -6,12 +6,12 @@ Not here: where the lines come from (shared/history), how they are shown (shared
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.history.search import FOREVER, History
-from shared.history.segment import Row
+from shared.history.selection import Row
 from shared.observe import events
 
 QUEUED, DELIVERED, DEFERRED, FAILED, HELD = "queued", "delivered", "deferred", "failed", "held"
@@ -35,6 +35,8 @@ _OUTCOMES = {
 }
 #  What ends a recipient's part by hand: dropped, or changed for another, whose own lines follow.
 _LEFT = ("changed", "dropped")
+#  Messages whose story is read together: the history is read through once for these.
+_AT_ONCE = 500
 _BY_HAND = {"held": HELD, "removed": REMOVED, "released": QUEUED, "undeleted": QUEUED}
 
 
@@ -164,15 +166,16 @@ def find_messages(history: History, wanted: Wanted, limit: int) -> list[Found]:
     return _newest(matched, _messages(history, ids, wanted), limit)
 
 
-def _messages(history: History, ids: Iterable[str], wanted: Wanted) -> Iterator[Found]:
-    for row_id in ids:
-        parsed = (parse_line(line) for _, _, line in history.about(row_id))
-        steps = [fields for fields in parsed if fields and fields.get("id") == row_id]
-        if not steps:
-            continue  #  pruned, or moved from the records to the store, since the ids were read
-        message = _summary(row_id, steps)
-        if not wanted.state or message.state == wanted.state:
-            yield message
+def _messages(history: History, ids: Sequence[str], wanted: Wanted) -> Iterator[Found]:
+    for start in range(0, len(ids), _AT_ONCE):
+        for row_id, rows in history.about_all(ids[start : start + _AT_ONCE]).items():
+            parsed = (parse_line(line) for _, _, line in rows)
+            steps = [fields for fields in parsed if fields and fields.get("id") == row_id]
+            if not steps:
+                continue  #  pruned since the ids were read
+            message = _summary(row_id, steps)
+            if not wanted.state or message.state == wanted.state:
+                yield message
 
 
 def _newest(refusals: list[Found], messages: Iterator[Found], limit: int) -> list[Found]:

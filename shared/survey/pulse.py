@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from shared.history.follow import Position, read_on
+from shared.history.follow import Position, lines_of, read_on
 from shared.mail.reply import printable
 from shared.observe import events
 from shared.observe.events import Priority
@@ -63,9 +63,9 @@ class Pulse:
             try:
                 if daemon not in self._positions:
                     self._positions[daemon] = _near_the_end(self._folder / f"{daemon}.jsonl")
-                for lines, position in read_on(self._folder, daemon, self._positions[daemon]):
+                for piece, position in read_on(self._folder, daemon, self._positions[daemon]):
                     self._positions[daemon] = position
-                    self._hear(daemon, lines)
+                    self._hear(daemon, lines_of(piece))
             except OSError:
                 continue
         oldest = int(self._clock() // MINUTE) - DAY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from shared.history.keeper import Keeper, Terms
 from shared.history.search import History
 from shared.history.segment import Reading, segments
+from shared.history.selection import Row, block_of
 from shared.observe import events
 from shared.observe.log import EventLog
 from shared.observe.sinks import RecordFile
@@ -54,6 +56,11 @@ class House:
                 with Reading(file.path) as reading:
                     found += [str(row[1]) for row in reading.holding((), 0, 9e9)]
         return found
+
+    def blocks(self) -> list[bytes]:
+        [file] = segments(self.root / "history")
+        with sqlite3.connect(file.path) as database:
+            return [lines for [lines] in database.execute("SELECT lines FROM block")]
 
 
 @pytest.fixture
@@ -113,6 +120,95 @@ def test_only_what_is_about_messages_and_refusals_is_kept(house: House) -> None:
     house.log.flush()
     house.keeper.round()
     assert house.filed() == ["None", "0001-AAAA", "0002-AAAA"]
+
+
+def test_what_is_filed_at_once_is_one_block(house: House) -> None:
+    house.records = RecordFile(house.root / "events" / "mercury-s.jsonl")
+    house.log.open("mercury-s", records=house.records)
+    for number in range(500):
+        house.log.event(events.MESSAGE_ACCEPTED, id=f"{number:04d}-AAAA")
+        house.log.event(events.SESSION_CLOSED, client="192.0.2.1", reason="quit", messages=1)
+    house.log.flush()
+    house.keeper.round()
+    [lines] = house.blocks()
+    assert lines.count(b"\n") == 499 and b"session-closed" not in lines
+
+
+def test_what_is_not_kept_is_not_read_again(house: House) -> None:
+    house.log.event(events.SESSION_OPENED, client="192.0.2.1")
+    house.log.flush()
+    house.keeper.round()
+    [file] = segments(house.root / "history")
+    with Reading(file.path) as reading:
+        assert reading.positions()["mercury-s"].offset == house.records.path.stat().st_size
+    assert house.blocks() == []
+
+
+def test_no_value_is_taken_for_a_queue_id() -> None:
+    hostile = b'{"at":1.0,"daemon":"s","event":"session-opened","client":"x\\",\\"id\\":\\"9999-AAAA"}\n'
+    torn = b'{"at":1.0,"daemon":"s","event":"mess'
+    assert block_of(hostile + torn + b"\n") == ("", b"")
+    good = b'{"at":1.0,"daemon":"s","event":"message-bounced","id":"0001-AAAA","report":"0002-AAAA"}'
+    assert block_of(hostile + good + b"\n" + torn + b"\n") == ("0001-AAAA 0002-AAAA", good)
+
+
+def test_many_messages_are_read_at_once(house: House) -> None:
+    ids = [f"{number:04d}-AAAA" for number in range(40)]
+    for number, queue_id in enumerate(ids):
+        house.accept(queue_id)
+        if number % 7 == 0 and number < 30:  # the last ones stand in the records alone
+            house.now += DAY
+            house.keeper.round()
+    wanted = [*ids[::3], "9999-AAAA"]
+    found = house.history.about_all(wanted)
+    assert list(found) == wanted and found["9999-AAAA"] == []
+    assert found == {queue_id: house.history.about(queue_id) for queue_id in wanted}
+    assert {len(rows) for rows in found.values()} == {0, 1}
+
+
+def test_half_a_line_is_not_found_before_its_end(house: House) -> None:
+    house.accept("0001-AAAA")
+    house.keeper.round()
+    house.accept("0002-AAAA")
+    line = house.records.path.read_text().splitlines(keepends=True)[-1].replace("0002", "0003")
+    with house.records.path.open("a") as file:
+        for part, ids in (
+            (line[:-20], ["0002-AAAA", "0001-AAAA"]),
+            (line[-20:], ["0002-AAAA", "0003-AAAA", "0001-AAAA"]),
+        ):
+            file.write(part)
+            file.flush()
+            assert [row[1] for row in house.history.holding(("anna",))] == ids
+
+
+def test_records_that_were_turned_over_since_they_were_filed_are_found(house: House) -> None:
+    ids = [f"{number:04d}-AAAA" for number in range(40)]
+    for number, queue_id in enumerate(ids):
+        house.accept(queue_id)
+        if number == 5:
+            house.keeper.round()
+    assert (house.root / "events" / "mercury-s.jsonl.2").exists()
+    assert sorted(str(row[1]) for row in house.history.holding(())) == ids
+    assert [len(house.history.about(queue_id)) for queue_id in ids] == [1] * len(ids)
+
+
+def test_what_is_filed_while_somebody_searches_is_not_missed(house: House) -> None:
+    house.accept("0001-AAAA")
+    house.keeper.round()
+    house.accept("0002-AAAA")
+    search = house.history
+
+    def then_file(read: Callable[..., Iterator[Row]]) -> Callable[..., list[Row]]:
+        def reading(*arguments: object) -> list[Row]:
+            rows = list(read(*arguments))
+            house.keeper.round()
+            return rows
+
+        return reading
+
+    for name in ("_fresh", "_read"):
+        setattr(search, name, then_file(getattr(search, name)))
+    assert [row[1] for row in search.about("0002-AAAA")] == ["0002-AAAA"]
 
 
 def test_old_files_go_whole(house: House) -> None:
