@@ -38,6 +38,8 @@ LAST_WORDS = 5.0
 #  Ends after which nothing is left on the way that the server could take for a whole message.
 _ORDERLY = frozenset({End.GOODBYE, End.CLOSING})
 _NEVER = float("inf")
+#  Of a large message, sent without asking the reactor whether the socket takes it.
+_PIECES_AT_ONCE = 8
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -288,9 +290,14 @@ class SmtpConnection(Protocol):
         conversation = self._conversation
         transport: Any = self.transport
         paced = self._paced
-        write = transport.write if paced is None else paced.write
+        write = self._write_now if paced is None else paced.write
+        left = _PIECES_AT_ONCE
         while conversation.wants_body and not self._is_paused and not (paced is not None and paced.is_holding):
             write(conversation.next_body())
+            left -= 1
+            if not left and paced is None:
+                #  The rest by way of the reactor, which comes back for more when others have had their turn.
+                write = transport.write
         if conversation.wants_body:
             self._watch()
         else:

@@ -37,6 +37,46 @@ async def begin(net: Net, ehlo: tuple[str, ...] = EHLO) -> tuple[Any, Peer]:
     return leg, peer
 
 
+class EagerSocket:
+    """A peer that reads faster than anybody can write."""
+
+    connected = True
+    dataBuffer = b""
+    _tempDataBuffer = ()
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def writeSomeData(self, data: bytes) -> int:
+        self.pieces.append(data)
+        return len(data)
+
+    def take(self) -> bytes:
+        data, self.pieces = b"".join(self.pieces), []
+        return data
+
+
+@played
+async def test_a_peer_that_reads_fast_is_not_served_without_end() -> None:
+    net, eager = Net(limits=PoolLimits(1, 1)), EagerSocket()
+    leg = net.carry(content=BytesContent(LARGE))
+    peer = await net.accept()
+    await peer.hear("220 mx.example", *EHLO)
+    peer.wire.protocol._socket = eager
+    for line in TAKEN:
+        peer.wire.protocol.dataReceived(line.encode() + b"\r\n")
+    received, turns = b"", 0
+    while not received.endswith(b"\r\n.\r\n"):
+        assert len(eager.pieces) <= 9, "others wait"
+        #  The reactor's turn: what was given to it goes out, and only then more.
+        received += eager.take() + peer.wire.read()
+        turns += 1
+    assert turns == 2 and received == LARGE + b".\r\n"
+    peer.wire.protocol._socket = None
+    await peer.hear("250 ok")
+    assert type(only(await leg)) is Delivered
+
+
 @played
 async def test_a_large_message_is_sent_as_fast_as_it_is_read() -> None:
     for ehlo in (EHLO, CHUNK_EHLO):
