@@ -9,30 +9,30 @@ from collections import deque
 
 
 class Turns:
-    """Within a flow the first that came is the first that goes."""
+    """Within a flow the first that came is the first that goes. `order`: the flows that have somebody, next first."""
 
     def __init__(self) -> None:
         self._flows: dict[str, deque[str]] = {}
-        self._order: deque[str] = deque()
+        self.order: deque[str] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self._order)
+        return bool(self.order)
 
     def add(self, flow: str, name: str) -> None:
         names = self._flows.get(flow)
         if names is None:
             self._flows[flow] = deque((name,))
-            self._order.append(flow)
+            self.order.append(flow)
         else:
             names.append(name)
 
     def next(self) -> str:
         """The next name. Raises IndexError when there is none."""
-        flow = self._order.popleft()
+        flow = self.order.popleft()
         names = self._flows[flow]
         name = names.popleft()
         if names:
-            self._order.append(flow)
+            self.order.append(flow)
         else:
             del self._flows[flow]
         return name

@@ -34,12 +34,16 @@ class _Rank:
         self._is_new_next = True
 
     def __bool__(self) -> bool:
-        return bool(self.new) or bool(self.old)
+        return bool(self.new.order or self.old.order)
 
     def next(self) -> str:
+        """Empty when nobody is left."""
         first, second = (self.new, self.old) if self._is_new_next else (self.old, self.new)
+        turns = first if first.order else second
+        if not turns.order:
+            return ""
         self._is_new_next = not self._is_new_next
-        return (first or second).next()
+        return turns.next()
 
 
 class _Crowd:
@@ -158,7 +162,10 @@ class Waiting:
         self._handed_out += 1
         if self._resumed and (self._handed_out & 1 or not any(self._ranks)):
             return self._resumed.popleft()
-        return next((rank.next() for rank in _in_order(self._ranks, self._handed_out) if rank), "")
+        for rank in _in_order(self._ranks, self._handed_out):
+            if name := rank.next():
+                return name
+        return ""
 
 
 def _rank_of(priority: int) -> int:

@@ -242,7 +242,8 @@ class Conversation(OpeningTalk):
         elif reply.code >= 300:
             self._end(End.BREACH, None, f"it answers MAIL with {reply}")
             return
-        self._go_on()
+        if not self._owed:
+            self._go_on()
 
     def _after_rcpt(self, reply: Reply) -> None:
         transaction = self._in_transaction()
@@ -250,7 +251,8 @@ class Conversation(OpeningTalk):
             self._end(End.BREACH, None, f"it answers RCPT with {reply}")
             return
         transaction.note_recipient(reply)
-        self._go_on()
+        if not self._owed:
+            self._go_on()
 
     def _after_data(self, reply: Reply) -> None:
         transaction = self._in_transaction()

@@ -258,7 +258,7 @@ class HopPool:
 
     def _grow(self) -> None:
         """As many attempts to connect as there are messages waiting, within the limit."""
-        if len(self._waiting) <= len(self._dials):
+        if len(self._waiting) <= len(self._dials) or len(self._busy) + len(self._dials) >= int(self._limit):
             return
         #  Every connection is busy, idle, or about to end.
         staying = len(self._busy) + sum(connection.is_idle for connection in self._idle)

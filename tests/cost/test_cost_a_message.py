@@ -25,8 +25,8 @@ from mercury_s.listener import SmtpListener
 
 RECEIVE_A_CONNECTION = 7940
 RECEIVE_KEPT = 5460
-QUEUE = 2340
-CARRY = 3810
+QUEUE = 2330
+CARRY = 3470
 
 MESSAGES = 20
 CONTENT = b"Subject: cost\r\nFrom: a@x.example\r\n\r\n" + b"x" * 70 + b"\r\n.\r\n"
