@@ -83,12 +83,13 @@ def commit_batch(jobs: Sequence[Job], file_system: FileSystem | None = None, syn
     """Write all, start write-back on all, sync each, rename all, sync each folder once. A failure is one job's.
 
     With `file_system`, what was written here and lies there is synced by one call; with `syncs`, what is left of
-    the files, and then the folders, side by side, which starts their write-back as well.
+    the files, and then the folders, side by side.
     """
     _for_each(jobs, _write)
     if file_system is not None:
         _sync_whole(jobs, file_system)
-    if len(jobs) > 1 and not (syncs is not None and syncs.is_usable):
+    if len(jobs) > 1:
+        #  Before syncs side by side as well: where the blocks of all have been found, one commit of the journal does.
         _for_each(jobs, _start)
     if syncs is not None:
         _sync_side_by_side(jobs, syncs)

@@ -23,8 +23,9 @@ from shared.maildir.syncs import Syncs
 
 #  Every file of a batch holds a descriptor; a batch of this size has all the gain there is.
 LARGEST_BATCH = 128
-#  Patient files go when there are so many, or when the first of them has waited for so many seconds.
-PATIENT_BATCH = 96
+#  Patient files go along with others when there are so many, or when the first of them has waited for half of this;
+#  by themselves, with syncs of their own, when it has waited for so many seconds.
+PATIENT_BATCH = 64
 PATIENCE = 0.1
 
 
@@ -104,11 +105,10 @@ class Committer:
             self._answer([job])
 
     def _be_patient(self, job: Job) -> None:
-        """With the lock held. The thread is told of the first, and of the last that it needs for a batch."""
+        """With the lock held. The thread is told of the first, and looks at its clock from then on."""
         self._patient.append(job)
         if len(self._patient) == 1:
             self._patient_since = time.monotonic()
-        if len(self._patient) in (1, PATIENT_BATCH):
             self._queue.put([])
 
     def _end_of_turn(self) -> None:
@@ -158,37 +158,37 @@ class Committer:
                 jobs += group
                 files += sum([len(job.files) for job in group])
                 if files >= LARGEST_BATCH:
-                    return jobs, True
+                    break
                 group = self._queue.get_nowait()
         except Empty:
-            pass
-        else:
-            self._busy_until = 0.0
-            jobs += self._take_patient(LARGEST_BATCH - files)
+            group = []
+        most = max(LARGEST_BATCH - files, PATIENT_BATCH)
+        if group is None:
+            jobs += self._take_patient(most)
             if self._patient:
                 self._queue.put(None)
             return jobs, bool(self._patient)
+        now = time.monotonic()
         if len(jobs) > 1:
-            self._busy_until = time.monotonic() + PATIENCE
-        return jobs + self._take_patient(LARGEST_BATCH - files), True
+            self._busy_until = now + PATIENCE
+        if self._patient and now >= self._patient_until(bool(jobs)):
+            jobs += self._take_patient(most)
+        return jobs, True
+
+    def _patient_until(self, in_company: bool) -> float:
+        """When patient work goes, with others or alone. At once where nobody else has come for a while."""
+        if in_company and len(self._patient) >= PATIENT_BATCH:
+            return 0.0
+        return min(self._patient_since + (PATIENCE / 2 if in_company else PATIENCE), self._busy_until)
 
     def _longest_wait(self) -> float | None:
         """Seconds that the thread may wait for other work."""
-        if not self._patient:
-            return None
-        return max(min(self._patient_since + PATIENCE, self._busy_until) - time.monotonic(), 0.0)
+        return max(self._patient_until(False) - time.monotonic(), 0.0) if self._patient else None
 
     def _take_patient(self, most: int) -> list[Job]:
-        if not self._patient:
-            return []
-        now = time.monotonic()
         with self._lock:
-            waiting = self._patient
-            has_waited = now >= min(self._patient_since + PATIENCE, self._busy_until)
-            if not has_waited and len(waiting) < PATIENT_BATCH:
-                return []
-            self._patient_since = now
-            return [waiting.popleft() for _ in range(min(most, len(waiting)))]
+            self._patient_since = time.monotonic()
+            return [self._patient.popleft() for _ in range(min(most, len(self._patient)))]
 
     def _commit(self, jobs: list[Job]) -> None:
         try:

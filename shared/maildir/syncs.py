@@ -41,15 +41,14 @@ class _Ring:
 
 
 class Syncs:
-    """For one thread. The kernel's side of it is made by the first `sync` and goes with `close`. `is_usable` as far
-    as is known: False when this machine has turned out not to have it."""
+    """For one thread. The kernel's side of it is made by the first `sync` and goes with `close`."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.syscall.restype = ctypes.c_long
         self._ring: _Ring | None = None
         self._calls = _CALLS.get(os.uname().machine, (0, 0, 0, 0))
-        self.is_usable = any(self._calls)
+        self._is_usable = any(self._calls)
 
     def sync(self, descriptors: Sequence[int]) -> list[OSError | None]:
         """What became of each: None (all that was written to it is durable), its error, or NotTried."""
@@ -76,13 +75,13 @@ class Syncs:
         return answers
 
     def _ready_ring(self) -> _Ring | None:
-        if self.is_usable and self._ring is None:
+        if self._is_usable and self._ring is None:
             context = ctypes.c_ulong(0)
             made = self._libc.syscall(ctypes.c_long(self._calls[0]), ctypes.c_long(_MOST), ctypes.byref(context))
-            self.is_usable = made == 0
-            if self.is_usable:
+            self._is_usable = made == 0
+            if self._is_usable:
                 self._ring = _Ring(context)
-        return self._ring if self.is_usable else None
+        return self._ring if self._is_usable else None
 
     def _submit(self, ring: _Ring, descriptors: Sequence[int]) -> int:
         """How many are on their way: the first ones. The kernel may take fewer than it was given."""
@@ -110,7 +109,7 @@ class Syncs:
                 ring.events, None,
             )  # fmt: skip
             if got < 0 and ctypes.get_errno() != errno.EINTR:
-                self.is_usable = False
+                self._is_usable = False
                 for number in missing:
                     answers[number] = OSError(errno.EIO, "nobody knows whether it is durable")
                 return

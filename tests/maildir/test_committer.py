@@ -403,6 +403,19 @@ def test_what_is_patient_lets_others_go_first_until_it_is_many(
     assert named(committer._next_batch()[0]) == ["d", *names]
 
 
+def test_what_is_patient_goes_along_with_a_full_batch_too(
+    box: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much is received, mail is delivered."""
+    monkeypatch.setattr("shared.maildir.committer.PATIENCE", 3600.0)
+    committer = Threaded().committer
+    names = [f"p{number}" for number in range(PATIENT_BATCH)]
+    patient(committer, box, answers, *names)
+    for number in range(300):
+        committer.submit([Landing(str(box), f"m{number}", [b"x"])], answers.of(str(number)))
+    assert [len(committer._next_batch()[0]) for _ in range(3)] == [LARGEST_BATCH + PATIENT_BATCH, LARGEST_BATCH, 44]
+
+
 def test_what_is_patient_has_patience_for_so_long(
     box: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
