@@ -79,9 +79,10 @@ install() {
 # shellcheck disable=SC2086  # a list of words
 [ -z "$missing" ] || install $missing
 
-# What a test or two do without, and say so, where it cannot be had; first the file system that two hosts share, and FUSE.
+# What a test or two do without, and say so, where it cannot be had; first the file system that two hosts share, FUSE, and
+# shells whose completion is tried.
 wanted=""
-for program in "?glusterd:glusterfs-server" "?glusterfs:glusterfs-client" "?fusermount3:fuse3" "$@"; do
+for program in "?glusterd:glusterfs-server" "?glusterfs:glusterfs-client" "?fusermount3:fuse3" "?zsh" "?fish" "$@"; do
     case $program in \?*) program=${program#\?} ;; *) continue ;; esac
     has "${program%:*}" || wanted="$wanted ${program#*:}"
 done

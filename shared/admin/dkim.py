@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from shared.admin.command import DONE, NOTHING_MATCHED, SOME_FAILED, Office, PrefixGroup
-from shared.admin.doctor import AMBER, echo_check, our_keys, readable
+from shared.admin.doctor import AMBER, echo_check, our_keys, read_key, readable
 from shared.admin.output import echo_json
 from shared.config.dkim import parse_selector
 from shared.config.model import Config
@@ -60,7 +60,7 @@ def key(office: Office, domain: str, selector: str, kind: str, path: Path | None
         domain, selector = parse_hostname(domain), parse_selector(selector)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    path = path or office.path.parent / "secrets/mercury-e" / f"dkim-{domain}-{selector}.pem"
+    path = path or _usual_path(office, domain, selector)
     made = make_key(kind)
     try:
         _keep(path, made.as_pem())
@@ -74,18 +74,28 @@ def key(office: Office, domain: str, selector: str, kind: str, path: Path | None
         return
     click.echo(f"{path} is made. Publish this record:\n")
     click.echo(f"{_zone_line(name, made.record)}\n")
-    click.echo("When `mercury dkim check` finds it, sign with it, below the site in the configuration:\n")
+    looks = f"`mercury dkim check {domain} --selector {selector}`"
+    click.echo(f"When {looks} finds it, sign with it, below the site in the configuration:\n")
     click.echo(f"    dkim:\n      keys:\n        - {{selector: {selector}, domains: [{domain}], key_file: {path}}}")
     click.echo("\nThen `mercury reload`; under systemd `systemctl restart mercury-e`, which hands it the key.")
 
 
+selector_option = click.option(
+    "--selector",
+    default="",
+    metavar="NAME",
+    help="Of the key that `key DOMAIN --selector NAME` made, whether the configuration names it already or not.",
+)
+
+
 @dkim.command()
 @click.argument("domains", nargs=-1, metavar="[DOMAIN]...")
+@selector_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
-def record(office: Office, domains: Sequence[str], as_json: bool) -> None:
+def record(office: Office, domains: Sequence[str], selector: str, as_json: bool) -> None:
     """The TXT record for each key of the configuration, as a line of a zone."""
-    keys, faults = _keys(office.config, domains)
+    keys, faults = _keys(office, domains, selector)
     for fault in faults:
         click.echo(printable(f"{fault.about}: {fault.says}"), err=True)
     for named, key in keys:
@@ -98,11 +108,12 @@ def record(office: Office, domains: Sequence[str], as_json: bool) -> None:
 
 @dkim.command()
 @click.argument("domains", nargs=-1, metavar="[DOMAIN]...")
+@selector_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
-def check(office: Office, domains: Sequence[str], as_json: bool) -> None:
+def check(office: Office, domains: Sequence[str], selector: str, as_json: bool) -> None:
     """Is each key there, and is what the DNS says of it the same key? Exit codes as of `mercury doctor`."""
-    keys, faults = _keys(office.config, domains)
+    keys, faults = _keys(office, domains, selector)
     checks = [*faults, *asyncio.run(_check(office.config, keys))]
     for one in checks:
         if as_json:
@@ -117,19 +128,38 @@ async def _check(config: Config, keys: Sequence[tuple[Named, PrivateKey]]) -> li
     return await check_keys(resolver, [(named.name, key.record) for named, key in keys])
 
 
-def _keys(config: Config, domains: Sequence[str]) -> tuple[list[tuple[Named, PrivateKey]], list[Check]]:
+def _usual_path(office: Office, domain: str, selector: str) -> Path:
+    return office.path.parent / "secrets/mercury-e" / f"dkim-{domain}-{selector}.pem"
+
+
+def _keys(
+    office: Office, domains: Sequence[str], selector: str
+) -> tuple[list[tuple[Named, PrivateKey]], list[Check]]:
     """Those that can be used, and a red light for each other. Ends the command when there is none at all."""
     try:
         wanted = [parse_hostname(domain) for domain in domains]
+        chosen = parse_selector(selector) if selector else ""
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    found = our_keys(config, config.sites, wanted)
+    if chosen and not wanted:
+        raise click.UsageError("--selector wants the DOMAIN of the key")
+    found = our_keys(office.config, office.config.sites, wanted)
+    if chosen:
+        known = {each.domain: (each, key) for each, key in found if each.selector == chosen}
+        paths = {domain: str(_usual_path(office, domain, chosen)) for domain in wanted}
+        found = [known.get(domain) or _made(domain, chosen, path) for domain, path in paths.items()]
     if not found:
         click.echo(
-            "no site signs such mail: see `sites.*.dkim` in the configuration, and `mercury dkim key`", err=True
+            "no site signs such mail: see `sites.*.dkim` in the configuration, and `mercury dkim key`;"
+            " of a key that it does not name yet say DOMAIN and --selector",
+            err=True,
         )
         sys.exit(NOTHING_MATCHED)
     return readable(found)
+
+
+def _made(domain: str, selector: str, path: str) -> tuple[Named, PrivateKey | str]:
+    return Named(domain, selector, path), read_key(path)
 
 
 def _fields(name: str, key: PrivateKey) -> dict[str, object]:

@@ -106,11 +106,14 @@ def our_keys(config: Config, sites: Iterable[str], domains: Collection[str]) -> 
     be used."""
     named = dict.fromkeys(each for site in sites if site in config.sites for each in keys_of(config, site))
     return [
-        (each, _read(each.path)) for each in named if not domains or any(covers(each.domain, one) for one in domains)
+        (each, read_key(each.path))
+        for each in named
+        if not domains or any(covers(each.domain, one) for one in domains)
     ]
 
 
-def _read(path: str) -> PrivateKey | str:
+def read_key(path: str) -> PrivateKey | str:
+    """The key in a file, or why it cannot be used."""
     try:
         return parse_private_key(Credentials().read_whole(path).encode())
     except SecretUnusable as error:

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from shared.admin.command import USAGE, Office
+from shared.admin.completing import complete_sites
 from shared.admin.neighbour import REHEARSAL, said_by
 from shared.admin.output import age, echo_json, octets
 from shared.admin.probe import inspected, lines_of
@@ -69,7 +70,12 @@ class Finding:
 @click.option("--login", default="", metavar="ACCOUNT", help="As if this account had logged in.")
 @click.option("--size", type=Measure("size", parse_size), metavar="SIZE", help="As if it were so large.")
 @click.option("--port", type=int, default=0, help="As if it came to this listener.")
-@click.option("--site", default="", help="As if it came from this site. Default: the one this host is in.")
+@click.option(
+    "--site",
+    default="",
+    shell_complete=complete_sites,
+    help="As if it came from this site. Default: the one this host is in.",
+)
 @click.option("--no-dns", is_flag=True, help="Do not ask the DNS about what MercuryE delivers.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj

@@ -10,7 +10,9 @@ from math import inf
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from shared.admin.completing import complete_ids, complete_sites
 from shared.config.scalars import parse_duration, parse_size
 from shared.routing.lane import Lane
 from shared.spool.ids import normalize_id
@@ -42,6 +44,9 @@ class QueueId(click.ParamType[str]):
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return complete_ids(ctx, param, incomplete)
+
 
 def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds ids and selection options to a click command, which is given `selection`."""
@@ -50,7 +55,9 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--to", multiple=True, metavar="PATTERN", help="Of which a recipient is this address or domain.")
     @click.option("--from", "sender", multiple=True, metavar="PATTERN", help="From this address, domain, or '<>'.")
     @click.option("--lane", multiple=True, type=click.Choice(LANE_WORDS), help="In this lane.")
-    @click.option("--site", multiple=True, metavar="NAME", help="From clients of this site.")
+    @click.option(
+        "--site", multiple=True, metavar="NAME", shell_complete=complete_sites, help="Of clients of this site."
+    )
     @click.option("--state", multiple=True, type=click.Choice(STATE_WORDS), help="In this state.")
     @click.option("--error", multiple=True, metavar="TEXT", help="With this in its last error.")
     @click.option("--older", type=Measure("time", parse_duration), metavar="TIME", help="That came before: 2h, 3d.")

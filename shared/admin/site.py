@@ -19,6 +19,7 @@ import click
 
 from shared.admin.caller import caller, owner_of
 from shared.admin.command import SOME_FAILED, Office, PrefixGroup
+from shared.admin.completing import complete_sites
 from shared.admin.output import age, echo_json, echo_table, fail, moment
 from shared.admin.smarthosts import smarthost_facts, smarthost_lines
 from shared.config.model import Config
@@ -53,7 +54,7 @@ def list_sites(office: Office, as_json: bool) -> None:
 
 
 @site.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_sites)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def show(office: Office, name: str | None, as_json: bool) -> None:
@@ -76,7 +77,7 @@ def show(office: Office, name: str | None, as_json: bool) -> None:
 
 
 @site.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_sites)
 @click.argument("word", type=click.Choice(WORDS))
 @click.option("--for", "span", metavar="TIME", help="How long, like 2h or 1d. Without it, until further notice.")
 @click.option("--reason", default="", help="Why; shown wherever the word is.")
@@ -116,7 +117,7 @@ def set_word(office: Office, name: str, word: str, span: str | None, reason: str
 
 
 @site.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_sites)
 @click.option("--for", "span", metavar="TIME", help="How long, like 2h or 1d. Without it, until it is resumed.")
 @click.option("--reason", default="", help="Why; shown wherever the word is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -127,7 +128,7 @@ def pause(ctx: click.Context, name: str, span: str | None, reason: str, as_json:
 
 
 @site.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_sites)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
 def resume(ctx: click.Context, name: str, as_json: bool) -> None:

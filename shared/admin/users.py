@@ -17,6 +17,7 @@ import click
 
 from shared.admin.caller import tell_action
 from shared.admin.command import NOTHING_MATCHED, SOME_FAILED, USAGE, Office, PrefixGroup
+from shared.admin.completing import complete_accounts
 from shared.admin.output import echo_json, echo_table, fail
 from shared.config.account import Account, AccountsError, check_mailbox_name, check_name, parse_quota
 from shared.config.accounts import AccountsFile
@@ -30,7 +31,7 @@ from shared.smtp.sasl_scram import ScramKeys
 
 Value = TypeVar("Value")
 
-address_argument = click.argument("text", metavar="ADDR")
+address_argument = click.argument("text", metavar="ADDR", shell_complete=complete_accounts)
 stdin_option = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 
 
