@@ -124,6 +124,7 @@ class ReceivingDaemon:
             self._pickup.use(config)
         self._people.say_dead_ends()
         self._runner.reload(carrier=self._carrier(), retry=retry_policy(config), rejudge=self._office.judge.rejudge)
+        self._judge.reload(carrier=self._carrier(), retry=retry_policy(config))
         self._held.look()
         if self._crew is not None:
             await self._crew.reload()
@@ -209,6 +210,7 @@ class ReceivingDaemon:
             self._carrier(),
             rejudge=lambda envelope, recipients: office.judge.rejudge(envelope, recipients),
         )
+        self._judge = judge
         return HeldMail(LaneFolder(office.spool, Lane.HOLD, office.owner), judge)
 
     def _carrier(self) -> LocalCarrier:
