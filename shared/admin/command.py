@@ -28,6 +28,9 @@ EXIT_CODES = {
     NOTHING_MATCHED: "nothing matched, or no daemon runs that could be asked",
 }
 
+#  Letters of the first sentence of a help text, at most.
+_SENTENCE = 400
+
 #  Noun → module and the command in it.
 NOUNS = {
     "alias": "shared.admin.aliases:alias",
@@ -89,6 +92,13 @@ def match_prefix(given: str, names: list[str]) -> str:
 
 class PrefixGroup(click.Group):
     """A group whose commands may be shortened as long as only one is meant."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each with its whole first sentence, where click would cut it at the edge of the screen."""
+        named = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        rows = [(name, command.get_short_help_str(_SENTENCE)) for name, command in named.items() if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -131,8 +131,8 @@ class OpeningTalk(Talk):
         assert login is not None
         if not self._mechanisms:
             offered = " ".join(self.extensions.auth)[:200] or "nothing"
-            where = "" if self.is_secure else " in clear"
-            self._end(End.LOGIN, refusal, f"it offers {offered}{where} for the login of {login.user}")
+            wants = "" if self.is_secure else ", and without TLS a password goes by SCRAM-SHA-256 only"
+            self._end(End.LOGIN, refusal, f"it offers {offered} for the login of {login.user}{wants}")
             return
         name = self._mechanisms.pop(0)
         self._proof = make_proof(name, login, self.extensions.auth, self._binding)

@@ -155,3 +155,12 @@ def test_no_color_is_honoured(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
     assert "\x1b" in CliRunner().invoke(mercury, arguments, color=True).stdout
     monkeypatch.setitem(os.environ, "NO_COLOR", "1")
     assert "\x1b" not in CliRunner().invoke(mercury, arguments, color=True).stdout
+
+
+def test_help_cuts_no_sentence() -> None:
+    from click.testing import CliRunner
+
+    for words in ([], ["queue"], ["config"], ["site"], ["user"], ["alias"], ["dkim"], ["blacklist"]):
+        shown = CliRunner().invoke(mercury, [*words, "--help"]).stdout
+        assert "Commands:" in shown and "..." not in shown.partition("Commands:")[2], shown
+        assert max(map(len, shown.splitlines())) <= 80

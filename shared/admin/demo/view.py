@@ -116,6 +116,8 @@ def state_of(course: Course) -> str:
     if course.answer is None:
         return "not yet sent"
     lane = f" in the lane {course.lane}" if course.lane else ""
+    if course.is_finished and not course.letter:
+        return f"{course.queue_id}: in the mailbox here" if course.where else f"{course.queue_id}: done"
     return f"{course.queue_id}{lane}: {printable(course.last_event) or 'accepted'}"
 
 
