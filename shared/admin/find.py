@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from shared.admin.command import NOTHING_MATCHED, USAGE, Office
+from shared.admin.command import NOTHING_MATCHED, SOME_FAILED, USAGE, Office
 from shared.admin.output import echo_json, echo_table, moment, octets
 from shared.admin.table import Shape
 from shared.config.scalars import parse_duration
@@ -44,9 +44,15 @@ class Moment(click.ParamType[float]):
             self.fail(f"'{text}' is no time: write 2h, 14:30, 2026-11-23 or '2026-11-23 14:30'", param, ctx)
 
 
-def history_of(office: Office) -> History:
+def history_of(office: Office, complained: set[Path] | None = None) -> History:
+    """What cannot be read is said once, and put into `complained`."""
+    known = set[Path]() if complained is None else complained
+
     def complain(path: Path, error: Exception) -> None:
-        click.echo(printable(f"mercury: cannot read {path}: {error}; what is in it is left out"), err=True)
+        if path not in known:
+            known.add(path)
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            click.echo(printable(f"mercury: cannot read {path}: {why}; what is in it is left out"), err=True)
 
     state = office.config.state
     return History(state / "history", state / "events", complain)
@@ -95,7 +101,8 @@ def find(
         "message_id": message_id, "subject": subject, "reply": reply,
     }  # fmt: skip
     wanted = Wanted({key: part for key, part in parts.items() if part}, text, since, until, state or "")
-    messages = find_messages(history_of(office), wanted, limit)
+    unread = set[Path]()
+    messages = find_messages(history_of(office, unread), wanted, limit)
     if as_json:
         for message in messages:
             echo_json(message.as_json())
@@ -104,6 +111,8 @@ def find(
         echo_table(columns, [_row(message) for message in messages], _SHAPE)
     if len(messages) == limit:
         click.echo(f"These are the newest {limit}; more with --limit, or ask more narrowly.", err=True)
+    if not messages and unread:
+        sys.exit(SOME_FAILED)
     if not messages:
         click.echo("Nothing matched.", err=True)
         sys.exit(NOTHING_MATCHED)

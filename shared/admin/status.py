@@ -97,11 +97,16 @@ def _daemon(locks: Path, run: Path, name: str) -> dict[str, object]:
 
 
 def _lane(spool: Spool, lane: Lane) -> dict[str, float | int | None]:
-    census = count_entries(spool, lane)
+    try:
+        census = count_entries(spool, lane)
+    except PermissionError:
+        return {"entries": None, "octets": None, "oldest": None}
     return {"entries": census.entries, "octets": census.octets, "oldest": census.oldest}
 
 
 def _lane_text(lane: Mapping[str, float | int | None]) -> str:
+    if lane["entries"] is None:
+        return "not readable"
     if not lane["entries"] or lane["oldest"] is None:
         return "empty"
     size = octets(int(lane["octets"] or 0))

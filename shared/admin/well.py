@@ -45,7 +45,8 @@ def troubles(
     """The gravest first."""
     now = time.time()
     yield from _of_daemons(config, daemons, lanes, now)
-    yield from _of_the_disk(config, spool, free)
+    is_readable = all(lane["entries"] is not None for lane in lanes.values())
+    yield from _of_the_disk(config, spool, free if is_readable else None)
     yield from _of_other_disks(config, spool)
     yield from _of_certificates(config)
     yield from _of_accounts(accounts)
@@ -97,7 +98,8 @@ def _of_the_disk(config: Config, spool: Spool, free: int | None) -> Iterator[Tro
         )
     elif free is None:
         yield Trouble(
-            f"the spool {spool.root} cannot be read", "run this as root or as a member of the spool's group"
+            f"the spool {spool.root} cannot be read by this account, and what waits in it is not known",
+            "run this as root or as a member of the spool's group",
         )
     elif free < 2 * config.receive.max_message_size:
         yield Trouble(

@@ -39,8 +39,12 @@ async def ask(path: Path, request: Mapping[str, Any], seconds: float = 10.0) -> 
         reader, writer = await asyncio.wait_for(asyncio.open_unix_connection(path, limit=LONGEST_REQUEST), seconds)
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise Unanswered(f"{path.stem} does not run here: nobody answers at {path}", is_down=True) from error
+    except PermissionError as error:
+        raise Unanswered(
+            f"{path}: this account may not ask {path.stem}; act as root, or as a member of its group"
+        ) from error
     except (OSError, TimeoutError) as error:
-        raise Unanswered(f"{path}: nobody answers ({error})", is_down=True) from error
+        raise Unanswered(f"{path}: nobody answers ({error or 'in time'})", is_down=True) from error
     try:
         writer.write(json.dumps(request).encode() + b"\n")
         while True:

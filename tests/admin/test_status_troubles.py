@@ -16,6 +16,7 @@ import pytest
 from desk import ARRIVED, CONFIG, Desk
 from fakes.certificates import make_certificate
 
+from shared.history.search import History
 from shared.routing.lane import Lane
 from shared.service.lock import lock_path
 from shared.service.status_file import REFUSED, UNUSABLE_KEYS, WANTS_RESTART
@@ -169,3 +170,44 @@ def test_other_disks_are_looked_at(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(os, "statvfs", without_files)
     assert "only 12 more files can be made" in the_one(desk, "more files")[0]
+
+
+def test_an_account_that_may_not_look_is_told_so_and_nothing_else_is_guessed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "spool")
+
+    monkeypatch.setattr("shared.admin.status.count_entries", refused)
+    what, do = the_one(desk, "cannot be read by this account")
+    assert "what waits in it is not known" in what and "as root" in do
+    said = json.loads(desk.run("status", "--json").stdout)
+    assert said["lanes"]["relay"] == {"entries": None, "octets": None, "oldest": None}
+    assert "relay     not readable" in desk.run("status").stdout
+
+
+def test_a_history_that_may_not_be_read_is_said_once_and_is_no_empty_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unread(history: History, *_: object) -> list[object]:
+        for _ in range(2):
+            history._complain(Path("/var/lib/mercury/history"), PermissionError(13, "Permission denied"))
+        return []
+
+    monkeypatch.setattr("shared.admin.find.find_messages", unread)
+    done = desk.run("find", "x")
+    assert done.exit_code == 1 and "Nothing matched" not in done.output
+    assert done.output.count("cannot read /var/lib/mercury/history: Permission denied") == 1
+
+
+@pytest.mark.parametrize("command", ["reload", "trace s --for 1"])
+def test_a_socket_that_may_not_be_used_is_no_daemon_that_is_down(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("asyncio.open_unix_connection", refused)
+    done = desk.run(*command.split())
+    assert done.exit_code == 1 and "this account may not ask mercury-s" in done.output
+    assert "does not run" not in done.output
