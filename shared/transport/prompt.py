@@ -20,13 +20,15 @@ from twisted.python.failure import Failure
 from shared.transport.prompt_tls import start_tls
 
 _MOST_ACCEPTS = 12
-_MOST_AT_ONCE = 64 * 1024
 #  As Twisted has it: one for all, since nothing of a connection is in it.
 _DONE = Failure(main.CONNECTION_DONE)  # type: ignore[no-untyped-call]
 
 
 class PromptServer(tcp.Server):
-    """One accepted connection. `ends_at_once`: its last word has left, and the loop's next turn ends it."""
+    """One accepted connection. `ends_at_once`: its last word has left, and the loop's next turn ends it.
+
+    `bufferSize`, as with Twisted: the octets that one read may bring.
+    """
 
     reactor: Any
     ends_at_once = False
@@ -58,7 +60,7 @@ class PromptServer(tcp.Server):
 
     def doRead(self, *_: Any, **__: Any) -> Any:
         try:
-            data = self.socket.recv(_MOST_AT_ONCE)
+            data = self.socket.recv(self.bufferSize)
         except BlockingIOError:
             return None
         except OSError:

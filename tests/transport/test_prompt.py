@@ -29,6 +29,11 @@ class Listener(Protocol):
     def __init__(self) -> None:
         self.ends: list[str] = []
 
+        self.pieces: list[int] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self.pieces.append(len(data))
+
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self.ends.append(reason.type.__name__)
 
@@ -51,6 +56,23 @@ def pair() -> Iterator[Pair]:
     made.far.close()
     if made.server.connected:
         made.server.socket.close()
+
+
+def test_a_read_brings_as_much_as_it_was_told_to(pair: Pair) -> None:
+    for size in (65536, 256 * 1024):
+        pair.server.bufferSize = size
+        pair.far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
+        pair.far.setblocking(False)
+        sent = pair.far.send(b"x" * 300_000)
+        pair.server.doRead()
+        assert pair.protocol.pieces == [min(sent, size)]
+        while sum(pair.protocol.pieces) < sent:
+            pair.server.doRead()
+        pair.protocol.pieces.clear()
+
+
+def test_a_read_brings_64_kib_unless_told_otherwise(pair: Pair) -> None:
+    assert pair.server.bufferSize == 65536
 
 
 def in_a_loop(does: Callable[[], None]) -> None:
