@@ -10,9 +10,10 @@ there at all, which the site's own smarthost proves. Rounds that show neither ch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
+from shared.mail.record import dataclass
 from shared.vantage.knock import Finding, Knock
 
 #  A site that relays again so soon after it was direct has relapsed: it stays twice as long as the last time.

@@ -7,9 +7,9 @@ counts that DNSSEC has not proved; the second, that a failed look-up is not an a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from shared.dns.answers import Answer, Found, NoData, TlsaRecord, Trouble
+from shared.mail.record import dataclass
 
 TRUST_ANCHOR, END_ENTITY = 2, 3
 #  RFC 6698 §2.1.3: the digests and their octets; 0 is the thing itself.

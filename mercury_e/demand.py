@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mercury_e.dane import Dane, base_names, has_insecure_alias, read_tlsa
 from mercury_e.mta_sts import Mode, Policy
 from mercury_e.mx import Target
 from shared.dns.answers import Answer, Trouble
 from shared.dns.name_service import NameService
+from shared.mail.record import dataclass
 from shared.routing.next_hop import NO_MORE_TRUST, NextHop, Tls, Trust
 
 Finding = Dane | Trouble | None

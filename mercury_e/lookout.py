@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 from mercury_e.breaker import Circuit, Rules, Verdict, judge_round, step
+from shared.mail.record import dataclass
 from shared.observe import events
 from shared.routing.next_hop import NextHop
 from shared.state.site_words import UnreadableWords, read_port_25, write_port_25

@@ -8,8 +8,9 @@ for the connections, shared/transport/steward.py for the rest).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from shared.mail.record import dataclass
 from shared.routing.next_hop import NextHop
 from shared.routing.terms import NO_TERMS, Terms
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from shared.mail.record import dataclass
 
 LONGEST_POLICY = 65536  #  octets, RFC 8461 §3.3
 LONGEST_AGE = 31_557_600  #  seconds, §3.2

@@ -8,12 +8,13 @@ addresses may be dialled (reach.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from mercury_e.reach import Reach, pick_addresses
 from shared.dns.answers import Answer, Found, MxRecord, NoData, NoSuchName, Trouble
 from shared.mail.outcome import Deferred, Failed
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply, printable
 
 MOST_HOSTS = 10  #  a set of a thousand is an attack or a mistake

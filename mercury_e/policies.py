@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from mercury_e.mta_sts import Mode, Policy, PolicyError, parse_policy, read_id
 from mercury_e.policy_page import PageUnusable
 from shared.dns.answers import Found
 from shared.dns.name_service import NameService
+from shared.mail.record import dataclass
 from shared.mail.reply import printable
 from shared.observe import events
 from shared.observe.log import log

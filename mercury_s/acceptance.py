@@ -7,7 +7,7 @@ peer is told is said after (session.py).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mercury_s.door import Door
 from mercury_s.header import HEADER_TOO_LONG, HeaderGate, count_hops, has_whole_line_ends, waives_tls
@@ -20,6 +20,7 @@ from shared.mail.envelope import Body, Envelope, Recipient
 from shared.mail.header_value import value_of
 from shared.mail.light import light
 from shared.mail.priority import decide_priority
+from shared.mail.record import dataclass
 from shared.mail.trace import Arrival, render_date, render_received
 from shared.routing.decide import split_by_lane
 from shared.smtp import replies

@@ -5,13 +5,12 @@ Facts are gathered here and judged in policy/client.py and policy/crowd.py; list
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mercury_s.door import Door, ListenerTerms, Visitors
 from mercury_s.policy.client import ClientFacts, Welcome, decide_client
 from mercury_s.policy.crowd import CrowdFacts, decide_room
 from mercury_s.policy.verdict import Refuse
 from shared.mail.light import light
+from shared.mail.record import dataclass
 from shared.routing.decide import site_of_client
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from mercury_s.local.directory import Directory
@@ -23,6 +23,7 @@ from mercury_s.porter import Blacklisting, Porter
 from mercury_s.reach import Reach
 from mercury_s.tally import Tally
 from mercury_s.throttle import Throttle
+from shared.mail.record import dataclass
 from shared.routing.table import RoutingTable
 from shared.smtp.extensions import Offer
 from shared.smtp.server import Limits
@@ -68,7 +69,7 @@ class Door:
     clock: Callable[[], float]
     porter: Porter
     throttle: Throttle | None = None
-    patience: Patience = Patience()  # noqa: RUF009 - it is frozen
+    patience: Patience = Patience()
     most_sessions_of_network: int = 200
     most_messages: int = 0
     most_unknown: int = 20
@@ -76,7 +77,7 @@ class Door:
     most_failed_logins: int = 5
     reception: Reception | None = None
     filters: Filters | None = None
-    identities: IdentityRules = IdentityRules()  # noqa: RUF009 - it is frozen
+    identities: IdentityRules = IdentityRules()
     keeps_subjects: bool = False
     reach: Reach | None = None
     priorities: bool = False

@@ -6,8 +6,6 @@ it here: an answer is a value, and session.py makes a reply of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mercury_s.acceptance import Acceptance
 from mercury_s.door import Door, ListenerTerms
 from mercury_s.guest import Guest
@@ -20,6 +18,7 @@ from mercury_s.screening import Screening
 from mercury_s.submission import Submitter
 from mercury_s.wire import Wire
 from shared.mail.address import Address, AddressError
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.smtp.events import RecipientGiven, SenderGiven
 

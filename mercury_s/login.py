@@ -9,12 +9,12 @@ import asyncio
 import base64
 import secrets
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mercury_s.auth.authenticate import Answer, Rejected
 from mercury_s.auth.client_certificate import ClientCertificate
 from shared.config.logins import Mechanism
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.smtp import replies
 from shared.smtp.sasl import MECHANISMS, Challenge, Credentials, Malformed, decode

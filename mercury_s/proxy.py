@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from dataclasses import dataclass
+
+from shared.mail.record import dataclass
 
 _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 _PREFIX = b"PROXY "

@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -38,6 +37,7 @@ from mercury_s.throttle import Throttle
 from shared.config.load import ConfigErrors, load
 from shared.config.model import Config
 from shared.mail.address import AddressError, parse_address
+from shared.mail.record import dataclass
 from shared.mail.reply import printable
 from shared.observe import events
 from shared.observe.log import Fields, log

@@ -7,7 +7,6 @@ may use which address (policy/identity.py), how addresses in fields are read (au
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mercury_s.local.directory import Alias, Directory, Mailbox
 from mercury_s.policy.identity import Binding, IdentityFacts, IdentityRules, Rewrite, decide_identity, is_granted
@@ -15,6 +14,7 @@ from mercury_s.policy.verdict import Refuse
 from shared.mail.address import Address, AddressError
 from shared.mail.author import Author, FieldFault, parse_authors
 from shared.mail.field import Field, split_fields
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.observe import events
 from shared.observe.log import log

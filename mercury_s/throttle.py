@@ -6,13 +6,13 @@ There is none when no rate is configured, and then nothing is counted. Asked in 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mercury_s.meters import AnyMeter, renew
 from mercury_s.policy.verdict import Refuse
 from mercury_s.tally import Tally
 from shared.config.limits import Rates
 from shared.mail.light import light
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.state.blacklist import network_of
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from mercury_s.auth.backend import Backend, BackendDown, Lookup, Tokens, address_of
@@ -18,6 +17,7 @@ from mercury_s.auth.failures import Failures
 from mercury_s.auth.stand_in import StandIn
 from shared.config.account import Account
 from shared.config.logins import TOKENS, Mechanism
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.smtp.sasl_scram import ScramKeys
 

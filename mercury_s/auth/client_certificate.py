@@ -6,13 +6,13 @@ That one of the listener's authorities has signed it was settled by the handshak
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from shared.config.logins import CertificateLogin
 from shared.mail.address import AddressError, parse_address
+from shared.mail.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ No I/O. Not here: what is asked in which order (directory.py).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from shared.config.directory_filter import Equal, Every, Filter, Present, Some, Without
+from shared.mail.record import dataclass
 
 START_TLS = b"1.3.6.1.4.1.1466.20037"
 SUCCESS = 0

@@ -13,9 +13,9 @@ Here: names, targets, quoting, continuation. Not here: reading files (aliases_fi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from shared.mail.address import Address, AddressError, parse_address, parse_domain, parse_local_part, to_ascii
+from shared.mail.record import dataclass
 from shared.mail.reply import printable
 
 

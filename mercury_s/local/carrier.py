@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mercury_s.local.aliases import AliasesError
 from mercury_s.local.directory import Alias, Directory, Expansion, ListAddress, Mailbox, NoSuchUser
@@ -26,6 +26,7 @@ from shared.mail.address import Address
 from shared.mail.content import Content
 from shared.mail.envelope import Body, Envelope, Recipient
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.mail.trace import render_delivered_to, render_return_path
 from shared.routing.leg import Leg, Plan

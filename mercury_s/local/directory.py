@@ -9,7 +9,7 @@ Not here: the files behind the tables (aliases_file.py, shared/config/accounts.p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mercury_s.local.aliases import AliasRule, Include, LocalName, Target
 from mercury_s.local.mailing_list import MailingList, MailingLists
@@ -18,6 +18,7 @@ from mercury_s.local.srs import Srs
 from shared.config.account import Account
 from shared.mail.address import Address, AddressError, to_ascii
 from shared.mail.light import light
+from shared.mail.record import dataclass
 
 _DEEPEST = 20  #  aliases of aliases
 _POSTMASTER = "postmaster"

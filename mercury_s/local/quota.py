@@ -17,12 +17,12 @@ import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from pathlib import Path
 
 from shared.config.account import Account
 from shared.config.local import Over
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.maildir.tree import make_maildir
 

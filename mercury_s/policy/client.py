@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
 from mercury_s.policy.verdict import Refuse
 from shared.mail.light import light
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network

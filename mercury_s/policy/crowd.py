@@ -7,11 +7,11 @@ theirs, and strangers are given less time.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 
 from mercury_s.policy.client import SERVER_BUSY
 from mercury_s.policy.verdict import Refuse
 from shared.mail.light import light
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 
 NETWORK_BUSY = Reply(421, "4.7.0", "Too many sessions from your network; close some first")

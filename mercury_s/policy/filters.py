@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from mercury_s.policy.client import IpNetwork, is_in, parse_client
 from mercury_s.policy.verdict import Manner, Refuse
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 
 #  Of what a stranger wrote, so much is compared: an expression's time grows with it.

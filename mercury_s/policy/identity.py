@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from mercury_s.policy.verdict import Accept, Refuse
 from shared.mail.address import Address, AddressError
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.routing.table import patterns_of
 

@@ -6,10 +6,10 @@ Pure: moments come in as seconds of one clock. Whose watch it is, and when it lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from shared.mail.light import light
+from shared.mail.record import dataclass
 
 
 class Phase(Enum):

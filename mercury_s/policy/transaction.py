@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 
 from mercury_s.policy.verdict import Accept, Refuse, Verdict
 from shared.mail.light import light
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.smtp import replies
 

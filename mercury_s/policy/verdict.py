@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from shared.mail.light import light
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 
 

@@ -12,7 +12,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -28,6 +27,7 @@ from shared.config.model import Config
 from shared.config.scalars import parse_duration
 from shared.history.search import History
 from shared.mail.address import Address, AddressError, parse_address
+from shared.mail.record import dataclass
 from shared.mail.reply import printable
 from shared.observe import events
 from shared.observe.wording import CUT

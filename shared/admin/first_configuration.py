@@ -6,7 +6,8 @@ It is short on purpose: what is not in it has its default, and etc/mercury.yaml 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from shared.mail.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

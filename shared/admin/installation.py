@@ -11,7 +11,6 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from shared.admin.unit_files import (
     socket_files,
 )
 from shared.config.load import load
+from shared.mail.record import dataclass
 
 _SOCKETS = "mercury-s-*.socket"
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import sysconfig
-from dataclasses import dataclass
 from pathlib import Path
+
+from shared.mail.record import dataclass
 
 PAGE = "configuration.md"
 _ROW = re.compile(r"(?m)^\| `([^`]+)` \| ([^|]*?) ?\| (.*) \|$")

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address, ip_network, summarize_address_range
 
 from shared.admin.mercury_words import MODULES, NO_EQUAL, OF_NO_MATTER, OURS
+from shared.mail.record import dataclass
 
 _MOST_NETWORKS = 64  # more of them out of one range is a slip of the pen
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
 from shared.admin.mercury_ini import Draft, Line
 from shared.admin.mercury_words import NO_EQUAL
+from shared.mail.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

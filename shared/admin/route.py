@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import click
@@ -24,6 +24,7 @@ from shared.admin.selection import Measure
 from shared.admin.smarthosts import smarthost_facts, smarthost_lines
 from shared.config.scalars import parse_size
 from shared.mail.address import Address, AddressError, parse_address
+from shared.mail.record import dataclass
 from shared.mail.reply import printable
 from shared.routing.decide import Route, decide_route, site_of_client
 from shared.routing.lane import Lane

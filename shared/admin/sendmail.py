@@ -14,11 +14,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from shared.mail.handwritten import Wish
+from shared.mail.record import dataclass
 from shared.mail.reply import printable
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from shared.mail.record import dataclass
 
 GAP = "  "
 INDENT = "    "

@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -18,6 +18,7 @@ import click
 from shared.admin.command import Office
 from shared.admin.output import age, count_text, echo_json, octets
 from shared.admin.spool import spool_of
+from shared.mail.record import dataclass
 from shared.mail.reply import printable
 from shared.routing.lane import Lane
 from shared.service.control_client import Unanswered, ask, socket_path

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import yaml
 
@@ -18,6 +17,7 @@ from shared.config.passwords import PasswordHash, parse_password_hash
 from shared.config.scalars import parse_size
 from shared.config.scram import parse_scram_keys, render_scram_keys
 from shared.mail.address import Address, AddressError, parse_address
+from shared.mail.record import dataclass
 from shared.mail.reply import printable
 from shared.smtp.sasl_scram import ScramKeys
 

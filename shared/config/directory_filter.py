@@ -7,7 +7,8 @@ Here: reading the text, and escaping what a client typed before it becomes part 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from shared.mail.record import dataclass
 
 #  RFC 4515 §3   filter = "(" ( "&" filterlist / "|" filterlist / "!" filter / attr "=" value ) ")"
 _ITEM = re.compile(r"([A-Za-z][A-Za-z0-9;.-]*)=([^()*\0]*|\*)\)")

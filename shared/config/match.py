@@ -7,10 +7,10 @@ Here: the grammar and its compiling, once, when the file is read. Not here: what
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from shared.config.problem import shown
 from shared.config.scalars import parse_text
+from shared.mail.record import dataclass
 
 _FLAGS = re.IGNORECASE | re.DOTALL
 _LONGEST = 500  #  characters

@@ -6,13 +6,13 @@ Here: the settings, and what a preset fills in. Not here: what goes with what (o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 from shared.config.logins import parse_web_url
 from shared.config.scalars import Duration, File, SecretFile, Several, Text, parse_word
 from shared.config.setting import Parsed, Setting
+from shared.mail.record import dataclass
 
 WebUrl = Annotated[str, Parsed(parse_web_url)]
 

@@ -12,7 +12,9 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from shared.mail.record import dataclass
 
 #  stored = "scrypt:" n ":" r ":" p ":" base64(salt) ":" base64(hash)
 _STORED = re.compile(r"scrypt:([0-9]{1,8}):([0-9]{1,4}):([0-9]{1,4}):([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)\Z")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated
 
 from shared.config.problem import shown
 from shared.config.scalars import parse_duration
 from shared.config.setting import Parsed
+from shared.mail.record import dataclass
 
 _RATE = re.compile(r"([0-9]{1,8})\s*/\s*([0-9].*|ms|[smhdw])\Z")
 

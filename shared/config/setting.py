@@ -8,13 +8,13 @@ memory of each daemon and a third of each start (benchmarks/README.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, get_origin, get_type_hints
 
 from shared.config.yaml import Origin
+from shared.mail.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from shared.config.model import Config
 from shared.config.setting import Setting, fields_of
 from shared.config.written import Unit, as_written, unit_of
+from shared.mail.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import asyncio
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from shared.delivery.carrier import Carrier, RoutePlanner
 from shared.delivery.destinations import Destinations
@@ -20,6 +19,7 @@ from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.light import light
 from shared.mail.outcome import Deferred, Delivered, Feedback, Outcome
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.observe import events
 from shared.retry.policies import RetryPolicies

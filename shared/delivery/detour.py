@@ -6,9 +6,9 @@ It stands in the entry's trail, so that it holds through restarts and reloads un
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from shared.mail.envelope import Envelope
+from shared.mail.record import dataclass
 from shared.routing.lane import Lane
 from shared.routing.next_hop import NextHop, Tls
 from shared.routing.table import RoutingTable

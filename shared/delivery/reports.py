@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from shared.delivery.attempt import Report
@@ -21,6 +21,7 @@ from shared.dsn.report import Letterhead, is_global, render_delay, render_failur
 from shared.mail.address import Address
 from shared.mail.content import Content
 from shared.mail.envelope import Body, Envelope, Notify, Recipient, Return
+from shared.mail.record import dataclass
 from shared.observe import events
 from shared.spool.deposit import Depositor, Letter, deposit
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
 from shared.delivery.attempt import Report
 from shared.delivery.errands import Errands
+from shared.mail.record import dataclass
 from shared.observe import events
 from shared.spool.lane import Claim, LaneFolder
 from shared.spool.owner import BEAT_EVERY, LOOK_EVERY, Owner

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
 from shared.delivery.attempt import Report
@@ -23,6 +22,7 @@ from shared.delivery.settlement import MAYBE_DELIVERED, Settlement
 from shared.dsn.fate import Fate, is_wanted
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
+from shared.mail.record import dataclass
 from shared.observe import events
 from shared.routing.lane import Lane
 from shared.spool import trail

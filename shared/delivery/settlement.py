@@ -5,13 +5,13 @@ settle.py; what the sender reads, in shared/dsn.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from shared.dsn.fate import Action, Fate
 from shared.dsn.human import USUAL, words_in
 from shared.mail.envelope import Envelope, Notify, Recipient
 from shared.mail.outcome import Deferred, Delivered, Failed, Outcome
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.retry.schedule import RetryPolicy, next_attempt, should_warn
 from shared.smtp.greylist import greylist_wait

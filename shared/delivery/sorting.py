@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from shared.delivery.attempt import Rejudge
@@ -18,6 +18,7 @@ from shared.delivery.detour import detour_of
 from shared.delivery.settle import Desk
 from shared.mail.content import Content
 from shared.mail.envelope import Recipient
+from shared.mail.record import dataclass
 from shared.observe import events
 from shared.routing.lane import Lane
 from shared.spool.claim import Claim

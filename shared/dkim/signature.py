@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from shared.dkim.private_key import PrivateKey
 from shared.dkim.relaxed import BodyHash, relax_field
@@ -16,6 +15,7 @@ from shared.mail.address import AddressError
 from shared.mail.author import FieldFault, parse_authors
 from shared.mail.content import Content
 from shared.mail.field import Field, split_fields
+from shared.mail.record import dataclass
 
 #  §5.4.1, and what decides how a message is shown: there or not, they are as we sent them.
 SEALED = (

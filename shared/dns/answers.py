@@ -6,8 +6,9 @@ them (mercury_e/mx.py). RFC 2308 tells NoSuchName from NoData; RFC 8767 allows a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+from shared.mail.record import dataclass
 
 T = TypeVar("T")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.mail.envelope import Notify, Recipient
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 
 

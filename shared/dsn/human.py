@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from string import Formatter
 
 from shared.dsn.fate import Action, Fate
 from shared.dsn.text import readable
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply, printable
 
 LANGUAGES = ("en", "de")

@@ -7,7 +7,8 @@ Only the header is cut and cleaned, so that something is there to recognize the 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from shared.mail.record import dataclass
 
 #  A longer message comes back as its header only, whatever RET says, so that reports cannot be used as a lever.
 LONGEST_COPY = 50_000

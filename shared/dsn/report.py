@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import quopri
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.header import Header
 
 from shared.dsn.fate import Action, Fate
@@ -18,6 +18,7 @@ from shared.dsn.human import UNDELIVERABLE, USUAL, Words, words_in, write_human_
 from shared.dsn.original import Original, Part, render_original
 from shared.dsn.text import readable
 from shared.mail.envelope import Envelope
+from shared.mail.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

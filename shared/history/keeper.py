@@ -13,12 +13,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from shared.history.follow import Position, read_on
 from shared.history.segment import Segment, SegmentFile, segment_path, segments
 from shared.history.selection import block_of
+from shared.mail.record import dataclass
 from shared.observe import events
 
 DAY = 86400.0

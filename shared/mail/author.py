@@ -8,9 +8,9 @@ us should read otherwise. Bounded in length and number.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from shared.mail.address import Address, AddressError, parse_address, parse_local_part
+from shared.mail.record import dataclass
 
 LONGEST_FIELD = 16 * 1024  #  octets
 MOST_MAILBOXES = 100

@@ -5,11 +5,11 @@ Values only. How an envelope is written to disk is in shared/spool/record.py, ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.mail.address import Address
 from shared.mail.light import light
+from shared.mail.record import dataclass
 
 
 class Body(StrEnum):

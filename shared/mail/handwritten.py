@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from email.utils import formataddr, getaddresses
+
+from shared.mail.record import dataclass
 
 #  RFC 5322 §3.6.8   ftext = %d33-57 / %d59-126; older programs put blanks before the colon (§4.5.8).
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from shared.mail.light import light
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 
 

@@ -6,12 +6,12 @@ Not here: Message-ID and Date of a submission (mercury_s), or reading the trace 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 
 from shared.mail.address import Address
 from shared.mail.light import light
+from shared.mail.record import dataclass
 
 #  What may stand in a comment or a name of ours without quoting; everything else becomes "?".
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]@+=\-]")

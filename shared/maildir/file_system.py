@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from shared.mail.record import dataclass
 
 #  From 5.8 on syncfs tells each open descriptor once of a write that failed since it was opened; before, it said
 #  nothing. What fails in the journal it tells from 5.17 on: until then the sync of the folder, which always follows,

@@ -7,9 +7,9 @@ another way than its reader does would not be the same body afterwards.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from shared.mail.field import Field, split_fields
+from shared.mail.record import dataclass
 
 _TYPE = re.compile(r"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)/([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*(?=;|\Z)")
 _PARAMETER = re.compile(r';[ \t]*([^ \t=;"]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;"]*)', re.DOTALL)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from shared.mail.record import dataclass
 from shared.mail.reply import printable
 
 #  RFC 6750 §2.1   b64token; nothing else may stand in a login (RFC 7628 §3.1).

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.config.oauth import OAuth
+from shared.mail.record import dataclass
 from shared.oauth.token_file import Kept
 
 

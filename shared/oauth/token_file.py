@@ -11,10 +11,11 @@ import contextlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 
 from shared.config.oauth import OAuth, places_of
+from shared.mail.record import dataclass
 
 FOLDER = "oauth"
 Mark = tuple[int, int, int] | None

@@ -11,10 +11,10 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from shared.mail.record import dataclass
 from shared.smtp.overheard import Overheard
 
 MOST_WATCHERS = 4

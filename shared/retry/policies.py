@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from shared.mail.envelope import Envelope
+from shared.mail.record import dataclass
 from shared.retry.schedule import RetryPolicy, latest_due, latest_planned
 
 

@@ -6,9 +6,8 @@ what a sender is told (shared/dsn).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from shared.mail.envelope import Envelope
+from shared.mail.record import dataclass
 
 #  The waits scatter by a quarter to each side, so that what failed together does not come back together.
 JITTER = 0.25

@@ -9,8 +9,10 @@ outlive a restart (shared/state/hop_book.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from shared.mail.record import dataclass
 
 SLOTS = 60
 #  The present pace is that of the last slots.

@@ -8,12 +8,12 @@ operators ask most.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from functools import lru_cache
 
 from shared.mail.address import Address
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.light import light
+from shared.mail.record import dataclass
 from shared.routing.lane import Lane
 from shared.routing.next_hop import NextHop, Tls
 from shared.routing.site import Delivery, Site

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from shared.mail.envelope import Recipient
 from shared.mail.light import light
 from shared.mail.outcome import Outcome
+from shared.mail.record import dataclass
 from shared.routing.next_hop import NextHop
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.mail.record import dataclass
 from shared.routing.terms import NO_TERMS, Terms
 
 

@@ -6,10 +6,11 @@ word of the configuration, the operator's own and the state of port 25 come to o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
+from shared.mail.record import dataclass
 from shared.routing.next_hop import NextHop
 
 Networks = tuple[IPv4Network | IPv6Network, ...]

@@ -8,11 +8,12 @@ written in Unicode here meets the same domain written in Punycode on the wire.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
 from shared.mail.address import Address, AddressError, parse_address, parse_domain, to_ascii
+from shared.mail.record import dataclass
 from shared.routing.next_hop import NextHop, Tls
 from shared.routing.site import Delivery, Site
 

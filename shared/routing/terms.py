@@ -5,10 +5,10 @@ Values only. Most hops have none, and then nothing is asked for any message. Who
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import tzinfo
 
 from shared.mail.address import Address
+from shared.mail.record import dataclass
 from shared.routing.budget import NO_BUDGET, Budget
 from shared.routing.hours import Span
 

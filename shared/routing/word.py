@@ -6,8 +6,7 @@ findings are kept (shared/state/site_words.py), how port 25 is watched (mercury_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from shared.mail.record import dataclass
 from shared.routing.site import Delivery, SiteWord
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from shared.config.model import Config
 from shared.delivery.detour import BY_ROUTE, parse_detour
 from shared.delivery.reports import Reports
 from shared.mail.address import parse_address
+from shared.mail.record import dataclass
 from shared.maildir.committer import Committer
 from shared.routing.lane import Lane
 from shared.service import operator, operator_letters

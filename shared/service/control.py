@@ -14,10 +14,10 @@ import socket
 import struct
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.mail.record import dataclass
 from shared.observe import events
 from shared.observe.log import log
 

@@ -6,13 +6,14 @@ The same for the sendmail command, which deposits by itself where it may, and fo
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shared.config.model import Config
 from shared.mail.address import Address, AddressError, parse_address
 from shared.mail.envelope import Body, Envelope, Notify, Recipient, Return
 from shared.mail.handwritten import Handwritten, Wish, addresses_in, parse_handwritten, render_from
 from shared.mail.priority import decide_priority
+from shared.mail.record import dataclass
 from shared.mail.trace import render_date, safe_name
 from shared.routing.decide import split_by_lane
 from shared.routing.table import RoutingTable

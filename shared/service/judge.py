@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shared.config.model import Config
 from shared.config.report_texts import words_of
 from shared.config.sending import DoubleBounce
 from shared.delivery.reports import Manners
 from shared.mail.envelope import Envelope, Recipient
+from shared.mail.record import dataclass
 from shared.routing.decide import decide_route, split_by_lane
 from shared.routing.lane import Lane
 from shared.routing.table import RoutingTable

@@ -13,12 +13,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from shared.config.load import ConfigErrors
 from shared.config.model import Config
 from shared.config.standing import changed_keys, need_restart
+from shared.mail.record import dataclass
 from shared.observe import events
 from shared.observe.faults import fault
 from shared.observe.log import EventLog

@@ -6,13 +6,14 @@ verb can be given again; the sender may then get a second report, or the new rec
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shared.delivery.reports import Reports
 from shared.delivery.sorting import copy_entry
 from shared.dsn.fate import Action, Fate, is_wanted
 from shared.mail.address import Address
 from shared.mail.envelope import Recipient
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.observe import events
 from shared.routing.decide import decide_route

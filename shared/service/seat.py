@@ -12,10 +12,10 @@ import os
 import pickle
 import socket
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
 from shared.config.model import Config
+from shared.mail.record import dataclass
 from shared.service.notify import ServiceManager
 
 VARIABLE = "MERCURY_WORKER"

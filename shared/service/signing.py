@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from shared.config.dkim import Dkim, WithoutKey
@@ -21,6 +20,7 @@ from shared.dkim.signed import with_signatures
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope
 from shared.mail.outcome import Deferred
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.observe import events
 from shared.observe.log import log

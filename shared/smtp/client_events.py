@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from shared.mail.envelope import Recipient
 from shared.mail.lacks import Lacks
 from shared.mail.light import light
 from shared.mail.outcome import Outcome
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.smtp.client_login import Login
 from shared.smtp.ehlo import Extensions

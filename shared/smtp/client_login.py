@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
+
+from shared.mail.record import dataclass
 
 
 class ProofFailed(Exception):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 
 #  RFC 1870 §3    size-value ::= 1*20DIGIT. Nothing else is a number here: no sign, no other script's digits.

@@ -5,11 +5,10 @@ Most owe a reply, and the conversation hands out no further event until it is gi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from shared.mail.address import Address
 from shared.mail.envelope import Body, Notify, Return
 from shared.mail.light import light
+from shared.mail.record import dataclass
 
 
 @light

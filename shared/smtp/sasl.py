@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
+
+from shared.mail.record import dataclass
 
 #  RFC 4954 §4: both sides take base64 lines of up to 12288 octets.
 LONGEST_RESPONSE = 12288

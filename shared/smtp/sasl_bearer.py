@@ -7,8 +7,9 @@ Octets in, and out comes the token and for whom it is said to be. Whether the to
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from shared.mail.record import dataclass
 from shared.smtp.sasl import Malformed
 
 #  RFC 7628 §3.1   client-resp = (gs2-header kvsep *kvpair kvsep) / kvsep

@@ -13,8 +13,9 @@ import hmac
 import re
 import stringprep
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from shared.mail.record import dataclass
 from shared.smtp.sasl import Malformed
 
 PLAIN_NAME = "SCRAM-SHA-256"

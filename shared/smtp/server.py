@@ -8,11 +8,11 @@ recipient or a message is welcome is decided above, by whoever holds the convers
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from shared.mail.envelope import Body
+from shared.mail.record import dataclass
 from shared.mail.reply import Reply
 from shared.smtp import replies
 from shared.smtp.data import ChunkDecoder, DotDecoder

@@ -12,10 +12,10 @@ import secrets
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from shared.mail.handwritten import Wish
+from shared.mail.record import dataclass
 from shared.maildir.tree import CREATE, READ, forget_file, listed, make_folder, sync_folder
 from shared.maildir.write import write_pieces
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from shared.mail.envelope import Envelope
+from shared.mail.record import dataclass
 from shared.maildir.tree import READ, listed
 from shared.routing.lane import Lane
 from shared.spool.names import EntryName, parse_name, split_claimed

@@ -11,9 +11,9 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from shared.mail.envelope import Recipient
+from shared.mail.record import dataclass
 from shared.maildir.tree import CREATE, READ, forget_file, sync_folder
 from shared.maildir.write import write_pieces
 

@@ -13,10 +13,10 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.mail.record import dataclass
 from shared.maildir.tree import sync_folder
 
 NAME = "audit.jsonl"

@@ -10,7 +10,8 @@ import ipaddress
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from shared.mail.record import dataclass
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -9,9 +9,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
+from shared.mail.record import dataclass
 from shared.maildir.tree import listed
 from shared.routing.lane import Lane
 from shared.spool.queue_entry import read_entry

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from shared.history.search import FOREVER, History
 from shared.history.selection import Row
+from shared.mail.record import dataclass
 from shared.observe import events
 
 QUEUED, DELIVERED, DEFERRED, FAILED, HELD = "queued", "delivered", "deferred", "failed", "held"

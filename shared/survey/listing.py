@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from shared.mail.record import dataclass
 from shared.routing.lane import Lane
 from shared.spool.names import EntryName
 from shared.spool.queue_entry import QUEUED, QueueEntry, list_entries

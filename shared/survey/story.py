@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from shared.history.search import History
+from shared.mail.record import dataclass
 from shared.observe.events import MESSAGE_ACCEPTED
 from shared.routing.lane import Lane
 from shared.spool.queue_entry import list_entries

@@ -10,9 +10,10 @@ import heapq
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from shared.mail.record import dataclass
 from shared.maildir.tree import listed
 from shared.routing.lane import Lane
 from shared.spool.names import parse_name, split_claimed

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from shared.mail.record import dataclass
 from shared.tls.certificate import CertificateTrouble, ServerCertificate, check_authorities, read_certificate
 
 __all__ = ["CertificateTrouble", "Demand", "Pairs", "ServerCertificates"]

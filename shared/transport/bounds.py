@@ -7,7 +7,7 @@ it (dial.py). The operator chooses smarthosts; they are all tried.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from shared.mail.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
 from shared.dns.answers import Answer, Found, NoData, NoSuchName
+from shared.mail.record import dataclass
 from shared.mail.reply import printable
 from shared.observe import events
 from shared.observe.log import log

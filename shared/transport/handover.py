@@ -6,7 +6,7 @@ Whom the hop has not heard of comes back, for another one. Not here: which hops,
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from shared.dkim.signed import Signed
 from shared.mail.address import Address
@@ -15,6 +15,7 @@ from shared.mail.envelope import Envelope, Recipient
 from shared.mail.lacks import Lacks
 from shared.mail.light import light
 from shared.mail.outcome import Deferred, Failed, Outcome
+from shared.mail.record import dataclass
 from shared.routing.leg import Leg
 from shared.routing.next_hop import NextHop
 from shared.smtp.client_events import Finished

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from shared.mail.content import Content
 from shared.mail.envelope import Envelope, Recipient
 from shared.mail.outcome import Feedback
+from shared.mail.record import dataclass
 from shared.observe import events
 from shared.observe.log import log
 from shared.routing.next_hop import NextHop

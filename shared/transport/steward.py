@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from shared.mail.envelope import Envelope
+from shared.mail.record import dataclass
 from shared.observe import events
 from shared.observe.log import log
 from shared.routing.budget import Account, Limit, Over, Unit, words_of_span

@@ -5,8 +5,9 @@ Not here: the knocking (probe.py), what several of them show (mercury_e/breaker.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from shared.mail.record import dataclass
 
 
 class Finding(StrEnum):

@@ -6,10 +6,10 @@ Here: the verdicts. Not here: where findings come from (preflight.py), how they 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.dns.answers import Answer, Found, Trouble
+from shared.mail.record import dataclass
 from shared.vantage.dkim_key import Key
 from shared.vantage.knock import Finding, Knock
 from shared.vantage.spf import Result, Spf

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Protocol
 
 from shared.dns.answers import Found
+from shared.mail.record import dataclass
 from shared.vantage.dkim_key import parse_key
 from shared.vantage.knock import Knock
 from shared.vantage.light import (

@@ -7,12 +7,12 @@ Here: records, mechanisms, macros and the limits of §4.6.4. Not here: what a pe
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Protocol
 
 from shared.dns.answers import Answer, Found, MxRecord, Trouble
+from shared.mail.record import dataclass
 
 MOST_LOOKUPS = 10  #  mechanisms that ask the DNS, §4.6.4
 MOST_VOID = 2  #  of them, those that find nothing

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from shared.mail.record import dataclass
 
 COOKIE = "mercury"
 NONE: Mapping[str, str] = {}

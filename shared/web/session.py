@@ -6,11 +6,12 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from shared.config.account import Account
 from shared.config.web import WebSettings
+from shared.mail.record import dataclass
 
 MOST = 500
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from shared.mail.record import dataclass
 from shared.maildir.tree import READ, listed
 from shared.routing.lane import Lane
 from shared.spool.owner import Owner
