@@ -50,11 +50,13 @@ def events_page() -> str:
 def metrics_page() -> str:
     text = (
         f"# Metrics\n\n{NOTE}\n"
-        "With `metrics: {listen: 127.0.0.1:9925}` the daemons show their numbers at `http://127.0.0.1:9925/metrics` in\n"
-        "Prometheus's text format. There is one address for all three daemons and their workers: the first to start\n"
+        "With `metrics: {listen: 127.0.0.1:9925}` and after `systemctl restart mercury.target` the daemons show their numbers at\n"
+        "`http://127.0.0.1:9925/metrics` (`curl` shows them) in Prometheus's text format. There is one address for all three daemons and their workers: the first to start\n"
         "answers for all, and when it ends another takes its place within five seconds. Numbers of other processes are\n"
         "two seconds old at most, those of the queue ten (longer where a lane holds hundreds of thousands). Whoever can\n"
-        "connect can read them; they hold no addresses of people. [etc/grafana.json](../etc/grafana.json) is a dashboard.\n\n"
+        "connect can read them; they hold no addresses of people. [etc/grafana.json](../etc/grafana.json) is a dashboard (of the\n"
+        "Debian package: `/opt/mercury/share/mercury/grafana.json`). In `/etc/prometheus/prometheus.yml`, below `scrape_configs:`\n\n"
+        "```yaml\n  - job_name: mercury\n    static_configs:\n      - targets: [127.0.0.1:9925]\n```\n\n"
         "All but those of the spool have the label `daemon` (mercury-s, mercury-c, mercury-e). No label has more than\n"
         f"{metrics.MOST_SERIES} values; what is beyond is counted as `{metrics.OTHER}`. A rate of connections reused:\n"
         '`rate(mercury_connection_messages_total[5m]) / rate(mercury_connections_total{result="opened"}[5m])`.\n\n'

@@ -124,4 +124,6 @@ def _row(message: Found) -> tuple[str, ...]:
         to += f" +{message.recipient_count - 1}"
     size = octets(message.size) if message.size else ""
     reply = message.last_reply or message.reason
-    return moment(message.at)[:-4], message.id, size, message.sender, to, message.state, reply
+    #  Of who was turned away before there was a sender the address is all that there is.
+    sender = message.sender or (f"[{message.client}]" if message.client and not message.id else "")
+    return moment(message.at)[:-4], message.id, size, sender, to, message.state, reply

@@ -65,7 +65,7 @@ def _of_daemons(
         waits = lanes[drained_by[name]]["entries"] if name in drained_by else 0
         is_needed = name in needed_daemons(config) or name not in drained_by or waits
         if state["running"] is False and is_needed:
-            waiting = f", and {count_text(waits)} for it wait" if waits else ""
+            waiting = f", and {count_text(waits)} for it wait{'s' if waits == 1 else ''}" if waits else ""
             yield Trouble(
                 f"{name} does not run{waiting}", f"systemctl start {name}; journalctl -u {name} says why it ended"
             )

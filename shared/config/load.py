@@ -76,7 +76,7 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def _unreadable(path: Path, error: OSError) -> Problem:
-    who = ": root may, and the group of its folder" if isinstance(error, PermissionError) else ""
+    who = ": use sudo, or be in the group of its folder (mercury)" if isinstance(error, PermissionError) else ""
     return Problem(str(path), 0, 0, f"cannot be read: {error.strerror}{who}")
 
 

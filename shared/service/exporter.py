@@ -29,6 +29,8 @@ from shared.service.queue_gauges import QueueGauges
 #  Seconds: how old the numbers of another process may be; how often the loop's lag is looked at; how long a daemon
 #  that could not open the address waits; how long the file of a daemon that says nothing more is believed.
 WRITE_EVERY, LOOK_EVERY, AGAIN, STALE = 2.0, 0.5, 5.0, 30.0
+#  The daemons have accounts of their own; what of it the group may do, the umask says (shared/spool/sharing.py).
+FOLDER_MODE = 0o770
 
 
 class Counter:
@@ -66,7 +68,7 @@ class Counter:
     def write(self) -> None:
         """Raises OSError."""
         self._measure()
-        self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         part = self._path.with_suffix(".part")
         part.write_text(dump(self.counts, family=self._family, at=time.time()))
         part.rename(self._path)
@@ -185,8 +187,8 @@ class Exporter:
             await asyncio.sleep(AGAIN)
 
     def _take_lock(self) -> bool:
-        self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        descriptor = os.open(self._folder / "listener.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        descriptor = os.open(self._folder / "listener.lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

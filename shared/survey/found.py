@@ -206,6 +206,8 @@ def _summary(queue_id: str, steps: list[dict[str, Any]]) -> Found:
             message.state = HELD
         elif event == events.MESSAGE_DROPPED:
             message.state = DROPPED
+        elif event == events.LOGIN_REFUSED:
+            message.state, message.reason = REFUSED, f"a wrong login as {fields.get('account') or 'nobody we know'}"
         elif event.endswith("-refused") or event in (events.SESSION_TIMED_OUT, events.LIMIT_REACHED):
             message.state = REFUSED
         elif event == events.MESSAGE_FINISHED and message.state == HELD:

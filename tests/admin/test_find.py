@@ -87,6 +87,22 @@ def test_what_is_found(past: Desk, arguments: tuple[str, ...], ids: list[str]) -
     assert [message["id"] for message in found(past, *arguments)] == ids
 
 
+def test_a_refused_login_says_whose_and_from_where(past: Desk) -> None:
+    say(
+        past,
+        "mercury-s",
+        "login-refused",
+        400,
+        client="203.0.113.7",
+        account="anna@hq.example",
+        delay=1.0,
+        blocked=False,
+    )
+    row = past.run("find", "--state", "refused").stdout.splitlines()[-1]
+    assert "[203.0.113.7]" in row and "a wrong login as anna@hq.example" in row
+    assert [one["client"] for one in found(past, "--client", "203.0.113.7")] == ["203.0.113.7"]
+
+
 def test_a_message_as_json(past: Desk) -> None:
     [message] = found(past, "--id", ONE)
     assert message == {

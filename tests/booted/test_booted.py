@@ -198,6 +198,14 @@ def test_mail_flows_from_account_to_account(smarthost: Machine) -> None:
     assert " session" in smarthost.show("mercury-s", "StatusText")
 
 
+def test_the_numbers_of_every_account_stand_at_one_address(smarthost: Machine) -> None:
+    def says(text: str) -> bool:
+        return text in smarthost.say("curl", "-s", "http://127.0.0.1:9925/metrics")
+
+    for name in ("mercury-s", "mercury-c"):
+        eventually(lambda name=name: says(f'mercury_up{{daemon="{name}"}} 1'), 60, f"{name} is counted")  # type: ignore[misc]
+
+
 def test_mail_of_a_program_is_its_own(smarthost: Machine) -> None:
     before = len(kept(smarthost))
     message = b"To: far@away.example\nSubject: token-1-end\n\nhello\n"

@@ -20,6 +20,7 @@ CONFIG = """
 hostname: mail.hq.example
 local: {domains: [hq.example]}
 receive: {listeners: [{port: 25}, {port: 587, kind: mx}], limits: {errors: 20}}
+metrics: {listen: 127.0.0.1:9925}
 web: {listen: "unix:/run/mercury/web.sock", operators: [anna@hq.example]}
 site: hq
 sites:

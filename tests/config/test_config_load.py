@@ -302,5 +302,5 @@ def test_who_may_not_read_it_is_told_who_may(tmp_path: Path, monkeypatch: pytest
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(ConfigErrors, match="Permission denied: root may, and the group of its folder"):
+    with pytest.raises(ConfigErrors, match="Permission denied: use sudo, or be in the group of its folder"):
         load(tmp_path / "mercury.yaml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def test_a_torn_file_is_passed_over(tmp_path: Path) -> None:
     assert {name: messages(counts) for name, counts in gather(tmp_path, DAEMONS, time.time()).items()} == {
         "mercury-s": 1
     }
+
+
+def test_a_daemon_of_another_account_may_write_beside(tmp_path: Path) -> None:
+    """Where the spool belongs to a group: the umask is that of shared/spool/sharing.py."""
+    folder, before = tmp_path / "metrics", os.umask(0o007)
+    try:
+        Counter(folder, "mercury-s", 0, EventLog()).write()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o770
+    assert stat.S_IMODE((folder / "mercury-s.json").stat().st_mode) & 0o040
 
 
 def test_a_worker_goes_on_with_the_counts_of_the_one_before(tmp_path: Path) -> None:
