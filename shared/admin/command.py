@@ -149,5 +149,5 @@ def mercury(ctx: click.Context, path: Path) -> None:
     Nouns and verbs may be shortened as long as only one is meant: `mercury q l` is `mercury queue list`.
     """
     ctx.obj = Office(path)
-    if os.environ.get("NO_COLOR"):
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False

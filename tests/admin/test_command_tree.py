@@ -153,8 +153,10 @@ def test_no_color_is_honoured(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
 
     arguments = ["--config", str(desk.root / "mercury.yaml"), "status"]
     assert "\x1b" in CliRunner().invoke(mercury, arguments, color=True).stdout
-    monkeypatch.setitem(os.environ, "NO_COLOR", "1")
-    assert "\x1b" not in CliRunner().invoke(mercury, arguments, color=True).stdout
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as patch:
+            patch.setitem(os.environ, name, value)
+            assert "\x1b" not in CliRunner().invoke(mercury, arguments, color=True).stdout, name
 
 
 def test_help_cuts_no_sentence() -> None:
