@@ -1,9 +1,9 @@
 """The processor's instructions that a message takes, counted by callgrind: python benchmarks/instructions.py receive
 
 Two runs of the same program, with few and with many messages: the difference is what a message costs, start-up and
-imports are not in it. What is received meets no clock, no network and no load, so the figure comes out the same,
-within a per cent, on a busy machine. What is relayed goes the whole way: the daemon with its log and its records
-drains a lane to the sink of the bench, threads and sockets and all; that holds within three per cent. The kernel's
+imports are not in it. No clock, no network and no load are in it either, so the figure comes out the same, within a
+per cent, on a busy machine. What is relayed goes from the lane on disk to retirement, with the log and the records;
+threads and sockets are played, as what they cost depends on who else is there. The kernel's
 part is not counted. tests/cost counts the interpreter's instructions of our own code on the same way; here are those
 of the interpreter itself, of Twisted and of the libraries, too.
 """
@@ -12,24 +12,21 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-from cases import until
-from rivals import Mercury, Task, free_port
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "cost")]
 
-FEW, MANY = {"receive": 20, "receive-kept": 20, "relay": 200}, {"receive": 220, "receive-kept": 220, "relay": 1200}
+FEW, MANY = {"receive": 20, "receive-kept": 20, "relay": 50}, {"receive": 220, "receive-kept": 220, "relay": 450}
 OCTETS = 4096
 LINES = 40
 #  A cost, and the function in its object file: `1,234 ( 1.00%)  file.c:function [/usr/lib/object]`.
@@ -42,61 +39,117 @@ def work(case: str, messages: int) -> None:
 
     with tempfile.TemporaryDirectory(prefix="mercury-instructions-") as name:
         root = Path(name)
+        if case == "relay":
+            relay(root, messages)
+            return
         house = ways.House(root)
         wire = house.connect()
         for _ in range(messages):
             house.visit() if case == "receive" else house.give(wire)
 
 
-def drain(valgrind: Sequence[str], messages: int, folder: Path) -> None:
-    """MercuryC under valgrind, from its start until the lane is empty."""
-    subprocess.run(
-        ["gcc", "-O2", "-o", f"{folder}/sink", f"{ROOT}/benchmarks/sink.c", "-lssl", "-lcrypto"], check=True
-    )
-    place = f"127.0.0.1:{free_port()}"
-    rival = Mercury(folder / "mercury", folder / "disk")
-    rival.set_up(Task("relay", ("127.0.0.1", int(place.partition(":")[2]))))
-    fill(folder, messages).rename(rival.spool / "queue")
-    sink = subprocess.Popen([f"{folder}/sink", f"{folder}/counters", place])
-    daemon = subprocess.Popen(
-        [*valgrind, sys.executable, "-m", "mercury_c", "--config", str(folder / "mercury" / "mercury.yaml")],
-        cwd=ROOT, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONHASHSEED": "0"},
-    )  # fmt: skip
-    try:
-        if not until(lambda: rival.queued() == 0 or daemon.poll() is not None, 600):
-            raise RuntimeError(f"{rival.queued()} of {messages} messages are still queued")
-    finally:
-        daemon.send_signal(signal.SIGTERM)
-        daemon.wait(60)
-        sink.kill()
-        sink.wait()
-
-
-def fill(folder: Path, messages: int) -> Path:
-    """A spool with so many entries for the relay, as MercuryS leaves them."""
+def relay(root: Path, messages: int) -> None:
+    """From the lane to a smarthost that takes everything, with the log and the records; nothing waits for a clock, a
+    thread or a socket."""
+    from fakes.runs import run
     from fakes.spools import TestSpool
 
-    spool = TestSpool(folder, "mail.hq.example")
+    spool = TestSpool(root, "mail.hq.example")
     body = b"Received: by test\r\nSubject: cost\r\n\r\n" + (b"x" * 70 + b"\r\n") * (OCTETS // 72)
-    for number in range(messages):
-        envelope = spool.envelope(f"u{number}@elsewhere.example")
-        spool.deposit(replace(envelope, arrived=time.time(), client="127.0.0.1 (pc.example)"), body)
-    return spool.spool.root
+
+    def fill(stage: Any) -> None:
+        stage.loop.jump(60)
+        for number in range(messages):
+            envelope = spool.envelope(f"u{number}@elsewhere.example")
+            spool.deposit(replace(envelope, arrived=stage.clock(), client="127.0.0.1 (pc.example)"), body)
+        lead_outside(stage)
+
+    async def pass_through(stage: Any) -> None:
+        await stage.hours(0.5)
+        assert not spool.names() and not spool.names(part="cur") and not stage.carrier.carried, "it went another way"
+
+    with recorded(root):
+        run(pass_through, fill, disk=spool)
+
+
+def lead_outside(stage: Any) -> None:
+    """What goes over the way of the tests goes over SMTP, by the planner of MercuryC."""
+    from transport.wires import HOP, Net
+
+    from mercury_c.smarthost import SmarthostPlanner
+    from shared.observe.log import log
+    from shared.routing.site import Delivery, Site
+    from shared.routing.table import RoutingTable
+    from shared.transport.pool import PoolLimits
+
+    net = Net(limits=PoolLimits())
+    begin = net.reactor.connectTCP
+
+    def connect(host: str, port: int, factory: Any, *more: Any) -> Any:
+        stage.loop.call_soon(smarthost(net.reactor, stage.loop).greet, factory)
+        return begin(host, port, factory, *more)
+
+    net.reactor.connectTCP = connect  # type: ignore[method-assign]
+    table = RoutingTable("mail.hq.example", frozenset(), {"hq": Site("hq", (), Delivery.RELAY, (HOP,))}, "hq")
+    stage.runner.reload(planner=SmarthostPlanner(table), carrier=net.carrier, rejudge=stage.rejudge)
+    stage.events = Told(log.event)
+
+
+class Told:
+    """In place of the list that the events of a test go to."""
+
+    def __init__(self, say: Any) -> None:
+        self._say = say
+
+    def append(self, event: tuple[str, dict[str, Any]]) -> None:
+        self._say(event[0], **event[1])
+
+
+def smarthost(reactor: Any, loop: Any) -> Any:
+    """The other end of one connection; it answers with the next turn of the loop."""
+    from transport.wires import EHLO, TAKEN, Wire
+
+    class Smarthost(Wire):
+        def greet(self, factory: Any) -> None:
+            self.protocol = factory.buildProtocol(None)
+            self.protocol.makeConnection(self)
+            self.protocol.dataReceived(b"220 mx.example\r\n")
+
+        def write(self, data: bytes) -> None:
+            loop.call_soon(self.answer, data)
+
+        def answer(self, data: bytes) -> None:
+            _, end, commands = data.rpartition(b"\r\n.\r\n")
+            answers = EHLO if data.startswith(b"EHLO") else TAKEN if commands.endswith(b"DATA\r\n") else ()
+            reply = (b"250 2.0.0 taken\r\n" if end else b"") + "".join(f"{line}\r\n" for line in answers).encode()
+            self.protocol.dataReceived(reply or b"221 bye\r\n")
+
+    return Smarthost(reactor)
+
+
+@contextlib.contextmanager
+def recorded(root: Path) -> Iterator[None]:
+    """The log as a daemon has it."""
+    from shared.observe.log import log
+    from shared.observe.sinks import RecordFile, TextStream
+
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    log.open("mercury-c", TextStream(nowhere, False), RecordFile(root / "events" / "mercury-c.jsonl"))
+    try:
+        yield
+    finally:
+        log.close()
+        os.close(nowhere)
 
 
 def count(case: str, messages: int, folder: Path) -> tuple[int, collections.Counter[str]]:
     """All instructions, and those of each function itself."""
     out = folder / f"{messages}.callgrind"
     valgrind = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"]
-    if case == "relay":
-        place = folder / str(messages)
-        place.mkdir()
-        drain(valgrind, messages, place)
-    else:
-        subprocess.run(
-            [*valgrind, sys.executable, __file__, case, "--messages", str(messages)],
-            check=True, stdout=sys.stderr, env={**os.environ, "PYTHONHASHSEED": "0"},
-        )  # fmt: skip
+    subprocess.run(
+        [*valgrind, sys.executable, __file__, case, "--messages", str(messages)],
+        check=True, stdout=sys.stderr, env={**os.environ, "PYTHONHASHSEED": "0"},
+    )  # fmt: skip
     text = subprocess.run(
         ["callgrind_annotate", "--threshold=99", "--auto=no", str(out)], check=True, capture_output=True, text=True
     ).stdout
