@@ -85,12 +85,17 @@ class AccountsFile:
             text = self.path.read_bytes()
         except FileNotFoundError as error:
             if not missing_is_empty:
-                raise AccountsError([f"{self.path}:1:1: error: {error.strerror}"])
+                raise AccountsError([_unreadable(self.path, error)])
             text = b""
         except OSError as error:
-            raise AccountsError([f"{self.path}:1:1: error: {error.strerror}"])
+            raise AccountsError([_unreadable(self.path, error)])
         self._accounts = parse_accounts(text, str(self.path))
         self.version += 1
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    who = ": act as root, or as a member of the group of its folder" if isinstance(error, PermissionError) else ""
+    return f"{path}: error: cannot be read: {error.strerror}{who}"
 
 
 @contextmanager
