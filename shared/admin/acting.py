@@ -21,16 +21,19 @@ from shared.admin.progress import Progress
 from shared.admin.spool import spool_of
 from shared.mail.reply import printable
 from shared.observe.log import EventLog
+from shared.routing.lane import Lane
 from shared.service.acts import RETRY, VERBS, Act, End, audited
 from shared.service.control_client import Unanswered, ask, let_go, relent, socket_path
 from shared.service.operator import Hands
 from shared.service.site_words import table_in_force
 from shared.spool.owner import Owner
 from shared.spool.queue_entry import QueueEntry
+from shared.spool.selection import Selection
 from shared.state.audit import AuditLog
 
 #  More than this many at once are not touched without asking.
 ASK_ABOVE = 10
+_HINTS = {Lane.HOLD: "; `mercury queue release` lets it go", Lane.TRASH: "; `mercury queue undelete` brings it back"}
 DAEMONS = ("mercury-s", "mercury-c", "mercury-e")
 
 
@@ -53,6 +56,8 @@ def act_on(office: Office, act: Act, *, yes: bool, as_json: bool) -> None:
 
 def _on_the_spool(office: Office, act: Act, yes: bool, as_json: bool) -> None:
     found = list(Progress("reading the queue").over(act.selection.entries(spool_of(office), VERBS[act.verb].lanes)))
+    if not found:
+        _say_where(office, act)
     _end_if_rehearsal(act, [(entry.id, entry.lane.word) for entry in found], as_json)
     _confirm(act, len(found), yes)
     config = office.config
@@ -65,6 +70,14 @@ def _on_the_spool(office: Office, act: Act, yes: bool, as_json: bool) -> None:
             sys.exit(asyncio.run(_show(ends, Progress(act.verb, total=len(found)), as_json)))
     finally:
         audit.close()
+
+
+def _say_where(office: Office, act: Act) -> None:
+    """Of ids in a lane that the verb is not for."""
+    ids = act.selection.ids
+    for entry in Selection(ids).entries(spool_of(office), tuple(Lane)) if ids else ():
+        hint = _HINTS.get(entry.lane, "")
+        click.echo(f"{entry.id} is in the lane {entry.lane.word}: {act.verb} is not for mail there{hint}", err=True)
 
 
 @contextmanager

@@ -207,3 +207,13 @@ def test_what_a_dead_daemon_had_is_taken_at_once(desk: Desk) -> None:
     dead.end()
     assert desk.run("queue", "hold", ONE).exit_code == 0
     assert len(desk.names(Lane.HOLD)) == 1
+
+
+@pytest.mark.parametrize(
+    ("lane", "verb", "hint"),
+    [(Lane.HOLD, "retry", "queue release"), (Lane.TRASH, "hold", "queue undelete"), (Lane.RELAY, "release", "")],
+)
+def test_an_id_in_another_lane_is_said_to_be_there(desk: Desk, lane: Lane, verb: str, hint: str) -> None:
+    desk.put("7Q2M-K4ZC", lane)
+    done = desk.run("queue", verb, "7Q2M-K4ZC")
+    assert done.exit_code == 4 and f"7Q2M-K4ZC is in the lane {lane.word}" in done.output and hint in done.output
