@@ -84,10 +84,18 @@ def _of_words(name: str, text: str) -> Iterator[Trouble]:
         yield Trouble(f"{name} works by an old configuration, as the new one has errors", "mercury config check")
     if WANTS_RESTART in text:
         settings = text.partition(WANTS_RESTART)[2].partition(";")[0].strip()
-        yield Trouble(f"a restart of {name} puts in force: {settings}", f"systemctl restart {name}")
+        ports = (
+            "; before it mercury setup (--relay, --direct or --auto), for new ports"
+            if "receive.listeners" in settings
+            else ""
+        )
+        yield Trouble(f"a restart of {name} puts in force: {settings}", f"systemctl restart {name}{ports}")
     if UNUSABLE_KEYS in text:
         keys = text.partition(UNUSABLE_KEYS)[2].partition(";")[0].strip()
-        yield Trouble(f"{name} cannot sign mail with the DKIM key {keys}", "mercury dkim check")
+        yield Trouble(
+            f"{name} cannot sign mail with the DKIM key {keys}",
+            f"mercury dkim check; systemctl restart {name}, where systemd hands it over",
+        )
 
 
 def _of_the_disk(config: Config, spool: Spool, free: int | None) -> Iterator[Trouble]:

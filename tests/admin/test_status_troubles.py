@@ -82,13 +82,14 @@ def test_a_daemon_that_hangs(desk: Desk, runs: Runs) -> None:
     ("status", "what", "do"),
     [
         (f"{REFUSED}, the old one stays: mercury.yaml:1:1: error", "old configuration", "mercury config check"),
-        (f"0 sessions; {WANTS_RESTART} receive.listeners", "receive.listeners", "systemctl restart mercury-s"),
+        (f"0 sessions; {WANTS_RESTART} receive.listeners", "receive.listeners", "before it mercury setup"),
+        (f"0 sessions; {WANTS_RESTART} spool", "spool", "systemctl restart mercury-s"),
         (f"0 wait; {UNUSABLE_KEYS} a._domainkey.hq.example", "a._domainkey.hq.example", "mercury dkim check"),
     ],
 )
 def test_what_a_daemon_says_of_itself(desk: Desk, runs: Runs, status: str, what: str, do: str) -> None:
     runs("mercury-s", status)
-    assert the_one(desk, what)[1] == do
+    assert do in the_one(desk, what)[1]
 
 
 def test_a_page_that_is_configured_and_does_not_run(desk: Desk, runs: Runs) -> None:
