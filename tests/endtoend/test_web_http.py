@@ -257,7 +257,7 @@ def test_a_right_that_is_taken_away_is_gone_at_once(page: Site) -> None:
 
 def test_it_ends_with_a_reason_where_it_cannot_be(site: Site) -> None:
     code, said = site.run_to_its_end("w")
-    assert code == 1 and "web.listen" in said
+    assert code == 2 and "web.listen" in said
     site.config["web"] = {"listen": f"127.0.0.1:{free_port('127.0.0.1')}", "viewers": ["anna@hq.example"]}
     site.write_config()
     site.start("w")
