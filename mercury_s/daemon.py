@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,6 +35,7 @@ from mercury_s.throttle import Throttle
 from mercury_s.trash import Trash
 from shared.config.listeners import Listener, ListenerTls, TlsFloor
 from shared.config.model import Config
+from shared.mail.envelope import Envelope, Recipient
 from shared.observe import events
 from shared.observe.log import log
 from shared.routing.lane import Lane
@@ -124,7 +125,7 @@ class ReceivingDaemon:
             self._pickup.use(config)
         self._people.say_dead_ends()
         self._runner.reload(carrier=self._carrier(), retry=retry_policy(config), rejudge=self._office.judge.rejudge)
-        self._judge.reload(carrier=self._carrier(), retry=retry_policy(config))
+        self._judge.reload(carrier=self._carrier(), retry=retry_policy(config), rejudge=self._judge_anew)
         self._held.look()
         if self._crew is not None:
             await self._crew.reload()
@@ -208,10 +209,17 @@ class ReceivingDaemon:
             Lane.HOLD,
             LocalPlanner(),
             self._carrier(),
-            rejudge=lambda envelope, recipients: office.judge.rejudge(envelope, recipients),
+            rejudge=self._judge_anew,
         )
         self._judge = judge
         return HeldMail(LaneFolder(office.spool, Lane.HOLD, office.owner), judge)
+
+    def _judge_anew(
+        self, envelope: Envelope, recipients: Sequence[Recipient]
+    ) -> Mapping[Lane, tuple[Recipient, ...]]:
+        """By the configuration of today. The same to the runner whatever that is: HeldMail says what is judged, so
+        that a reload lets nothing go that was held by hand."""
+        return self._office.judge.rejudge(envelope, recipients)
 
     def _carrier(self) -> LocalCarrier:
         return self._mailroom.carrier(self._config, self._people)
